@@ -45,4 +45,10 @@ FA_FUNCTION float UniformFromWord(uint32_t word) {
   return static_cast<float>(word) * kTwoToMinus32 + kTwoToMinus33;
 }
 
+// A uniform number keeps its element iff it is below this: float32(1) - p with p = float32(1) - float32(keep_prob).
+FA_FUNCTION float KeepBelow(double keep_prob) {
+  const float drop_prob = 1.0f - static_cast<float>(keep_prob);
+  return 1.0f - drop_prob;
+}
+
 }  // namespace npu_fa

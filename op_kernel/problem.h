@@ -42,13 +42,13 @@ struct DenseMask {
 
 enum class BiasKind : int32_t {
   kNone,
-  kStrided,       // an element per (batch, head, row, column); 0 strides broadcast
-  kPacked,        // TND: [head, row, column] of each sequence, one sequence after the other
-  kPackedRow,     // TND: [head, column] of each sequence, one value for all rows
-  kDiagonal,      // the last 1024 rows of a Toeplitz table as wide as the keys
-  kDiagonalTnd,   // the same table, shared by sequences of different lengths
-  kSlope,         // -slope[head] * |distance|
-  kSlopeSqrt,     // -slope[head] * sqrt(|distance|)
+  kStrided,      // an element per (batch, head, row, column); 0 strides broadcast
+  kPacked,       // TND: [head, row, column] of each sequence, one sequence after the other
+  kPackedRow,    // TND: [head, column] of each sequence, one value for all rows
+  kDiagonal,     // the last 1024 rows of a Toeplitz table as wide as the keys
+  kDiagonalTnd,  // the same table, shared by sequences of different lengths
+  kSlope,        // -slope[head] * |distance|
+  kSlopeSqrt,    // -slope[head] * sqrt(|distance|)
 };
 
 enum class BiasOrder : int32_t { kAddThenScale, kScaleThenAdd };
@@ -79,9 +79,9 @@ struct AttentionProblem {
   int32_t num_sequences;
   int32_t statistics_by_token;  // softmax_max/sum rows: 1 = token-major ("TND"), 0 = head-major within a sequence
   double scale;
-  int64_t statistic_rows;  // rows of softmax_max and softmax_sum, each 8 equal columns
-  int64_t drop_bits;       // length of the dropout stream
-  Strides q, k, v, q_rope, k_rope;  // as given by the caller
+  int64_t statistic_rows;                     // rows of softmax_max and softmax_sum, each 8 equal columns
+  int64_t drop_bits;                          // length of the dropout stream
+  Strides q, k, v, q_rope, k_rope;            // as given by the caller
   Strides dq, dk, dv, dq_rope, dk_rope, out;  // contiguous in the caller's layout
   int32_t has_sink;
   DenseMask mask;

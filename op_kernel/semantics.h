@@ -122,8 +122,6 @@ FA_FUNCTION bool KeepWord(const Dropout& d, uint32_t word) { return UniformFromW
 FA_FUNCTION bool KeepPackedBit(const uint8_t* bits, int64_t bit) { return (bits[bit >> 3] >> (bit & 7)) & 1; }
 
 // Probability mass that a kept element is multiplied with.
-FA_FUNCTION double KeptWeight(const Dropout& d) {
-  return d.kind == DropoutKind::kNone ? 1.0 : 1.0 / d.keep_prob;
-}
+FA_FUNCTION double KeptWeight(const Dropout& d) { return d.kind == DropoutKind::kNone ? 1.0 : 1.0 / d.keep_prob; }
 
 }  // namespace npu_fa
