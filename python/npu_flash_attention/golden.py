@@ -451,11 +451,13 @@ def keep(problem: Problem, seq: Sequence, head: int, rows: slice | None = None) 
 
 def _scores(problem: Problem, seq: Sequence, head: int, rows: slice, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     """x [rows, Skv] with minus infinity at absent elements, and bool [rows, Skv] of those present."""
-    x, b = q @ k.T, bias(problem, seq, head, rows)
+    s, b = q @ k.T, bias(problem, seq, head, rows)
     if b is None:
-        x = x * problem.scale
+        x = s * problem.scale
+    elif problem.pse_type == 1:
+        x = (s + b) * problem.scale
     else:
-        x = (x + b) * problem.scale if problem.pse_type == 1 else x * problem.scale + b
+        x = s * problem.scale + b
     x = torch.where(visible(problem, seq, head, rows), x, -torch.inf)
     return x, x != -torch.inf
 
@@ -480,8 +482,8 @@ def _dropped(x: Tensor, kept: Tensor | None, keep_prob: float) -> Tensor:
 def forward(query: Tensor, key: Tensor, value: Tensor, head_num: int, input_layout: str, **options: Any) -> Forward:
     """Attention in float64. The options are the fields of `Problem`, by name."""
     problem = Problem(query, key, value, head_num, input_layout, **options)
-    out = torch.zeros(problem.out_shape, dtype=torch.float64)
-    softmax_max, softmax_sum = (torch.zeros(problem.statistics_shape, dtype=torch.float64) for _ in range(2))
+    out = _zeros(problem.out_shape)
+    softmax_max, softmax_sum = _zeros(problem.statistics_shape), _zeros(problem.statistics_shape)
     y_view = problem.heads_first(out, head_num)
 
     for seq, head in problem.work():
@@ -526,8 +528,15 @@ def backward(
     """
     problem = Problem(query, key, value, head_num, input_layout, **options)
     scale, keep_prob, sink = problem.scale, problem.keep_prob, problem.sink
-    inputs = (query, key, value, problem.pse, problem.query_rope, problem.key_rope, sink)
-    grads = Backward(*(None if t is None else torch.zeros(t.shape, dtype=torch.float64) for t in inputs))
+    grads = Backward(
+        dq=_zeros(query.shape),
+        dk=_zeros(key.shape),
+        dv=_zeros(value.shape),
+        dpse=None if problem.pse is None else _zeros(problem.pse.shape),
+        dq_rope=None if problem.query_rope is None else _zeros(problem.query_rope.shape),
+        dk_rope=None if problem.key_rope is None else _zeros(problem.key_rope.shape),
+        dsink=None if sink is None else _zeros(sink.shape),
+    )
     dy_view = problem.heads_first(dy, head_num)
     y_view = None if attention_in is None else problem.heads_first(attention_in, head_num)
     dq_views = [problem.heads_first(t, head_num) for t in (grads.dq, grads.dq_rope) if t is not None]
@@ -565,6 +574,10 @@ def backward(
         _add_columns([problem.kv_part(t, seq, head) for t in dk_views], dk)
         problem.kv_part(dv_view, seq, head).add_(dv)
     return grads
+
+
+def _zeros(shape: tuple[int, ...]) -> Tensor:
+    return torch.zeros(shape, dtype=torch.float64)
 
 
 def _add_columns(parts: list[Tensor], gradient: Tensor) -> None:

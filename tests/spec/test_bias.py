@@ -90,7 +90,10 @@ def test_1024_rows_are_a_plain_bias_when_there_are_1024_queries() -> None:
 
 def test_compressed_table() -> None:
     """1026 queries and keys: the table starts at row 2, and rows 0 and 1 read their diagonals further down."""
-    entry = lambda m, k: 10000.0 * m + k  # noqa: E731
+
+    def entry(m: Any, k: Any) -> Any:
+        return 10000.0 * m + k
+
     table = entry(torch.arange(1024)[:, None], torch.arange(1026)[None, :]).reshape(1, 1, 1024, 1026)
     p = problem(1, 1, 1026, 1026, pse=table)
     got = golden.bias(p, p.sequences[0], 0)
@@ -125,8 +128,8 @@ def test_compressed_table_of_a_toeplitz_bias_is_that_bias() -> None:
 def test_compressed_table_of_packed_sequences() -> None:
     """The longest has 1026 keys, so diagonal i - j = 2 starts at entry (0, 0) of the table, and every score reads the
     first entry of its diagonal."""
-    table = 10000 * torch.arange(1024)[:, None] + torch.arange(1026)[None, :]
-    table = torch.stack([table, table + 0.5])[:, None].double()
+    table = (10000 * torch.arange(1024)[:, None] + torch.arange(1026)[None, :]).double()
+    table = torch.stack([table, table + 0.5])[:, None]
     p = tnd_problem(1, [4, 1026], [4, 1026], pse=table)
     assert rows_of(p, 0, 0) == [
         [2, 3, 4, 5],
