@@ -1,0 +1,92 @@
+"""One call of the operator as Python holds it: tensors and the vendor's options, before they become a Problem."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._native import native
+
+UNBOUNDED_TOKENS = 2147483647
+
+_TENSORS = ("pse", "atten_mask", "query_rope", "key_rope", "sink", "dropout_mask")
+
+
+@dataclasses.dataclass
+class Call:
+    """Arguments of the forward; shapes and meaning as in `npu_fusion_attention_v2`."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    head_num: int
+    input_layout: str
+    pse: Tensor | None = None
+    atten_mask: Tensor | None = None
+    query_rope: Tensor | None = None
+    key_rope: Tensor | None = None
+    sink: Tensor | None = None
+    dropout_mask: Tensor | None = None
+    scale: float = 1.0
+    keep_prob: float = 1.0
+    pre_tokens: int = UNBOUNDED_TOKENS
+    next_tokens: int = UNBOUNDED_TOKENS
+    prefix: list[int] | None = None
+    actual_seq_qlen: list[int] | None = None
+    actual_seq_kvlen: list[int] | None = None
+    sparse_mode: int = 0
+    pse_type: int = 1
+    q_start_idx: list[int] | None = None
+    kv_start_idx: list[int] | None = None
+    softmax_layout: str = ""
+    seed: int = 0
+    offset: int = 0
+    entry: str = "forward"  # whose checks apply: forward, forward_v2, backward or backward_v2
+
+    def __post_init__(self) -> None:
+        for name in ("query", "key", "value", "query_rope", "key_rope"):
+            tensor = getattr(self, name)
+            if tensor is not None and tensor.dim() > 0 and tensor.size(-1) > 1 and tensor.stride(-1) != 1:
+                setattr(self, name, tensor.contiguous())
+        if self.dropout_mask is not None:
+            self.dropout_mask = self.dropout_mask.contiguous()
+
+    def options(self) -> dict[str, Any]:
+        """Everything but query, key and value, under the names of `golden.forward`."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name in ("query", "key", "value", "head_num", "input_layout", "entry"):
+            del fields[name]
+        return fields
+
+    def build_problem(
+        self,
+        dy: Tensor | None = None,
+        softmax_max: Tensor | None = None,
+        softmax_sum: Tensor | None = None,
+        attention_in: Tensor | None = None,
+    ) -> Any:
+        """Validates the call; returns the compiled core's Problem or raises AttentionError."""
+        arguments = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        arguments.update(dy=dy, softmax_max=softmax_max, softmax_sum=softmax_sum, attention_in=attention_in)
+        for name, value in arguments.items():
+            if isinstance(value, Tensor):
+                arguments[name] = describe(value)
+        return native().build_problem(arguments)
+
+
+def describe(tensor: Tensor) -> tuple[int, str, tuple[int, ...], tuple[int, ...]]:
+    """(address or 0 where the content cannot be read, dtype name, sizes, strides)."""
+    readable = tensor.device.type == "cpu" and not is_fake(tensor) and tensor.numel() > 0
+    return (
+        tensor.data_ptr() if readable else 0,
+        str(tensor.dtype).removeprefix("torch."),
+        tuple(tensor.shape),
+        tuple(tensor.stride()),
+    )
+
+
+def is_fake(tensor: Tensor) -> bool:
+    return isinstance(tensor, torch._subclasses.FakeTensor)
