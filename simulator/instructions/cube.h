@@ -1,0 +1,4 @@
+// All cube instructions.
+#pragma once
+
+#include "instructions/cube_params.h"

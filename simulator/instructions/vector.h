@@ -1,0 +1,4 @@
+// All vector instructions.
+#pragma once
+
+#include "instructions/vector_arithmetic.h"
