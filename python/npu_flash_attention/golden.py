@@ -384,6 +384,11 @@ def philox4x32_10(counter: Any, key: tuple[int, int]) -> Tensor:
     return torch.stack((c0, c1, c2, c3), dim=-1)
 
 
+def uniform(words: Tensor) -> Tensor:
+    """32-bit words as float32 in [2^-33, 1], every step rounded to float32; large words do reach 1."""
+    return words.to(torch.float32) * 2.0**-32 + 2.0**-33
+
+
 def _drop_prob(keep_prob: float) -> Tensor:
     return torch.tensor(1.0, dtype=torch.float32) - torch.tensor(keep_prob, dtype=torch.float32)
 
@@ -398,9 +403,8 @@ def _generated_keep(start: int, stop: int, seed: int, offset: int, drop_prob: Te
     offset_words = (torch.full_like(group, offset & _LOW_32), torch.full_like(group, offset >> 32 & _LOW_32))
     counter = torch.stack((group & _LOW_32, group >> 32, *offset_words), dim=-1)
     words = philox4x32_10(counter, (seed & _LOW_32, seed >> 32 & _LOW_32)).flatten()
-    uniform = words.to(torch.float32) * 2.0**-32 + 2.0**-33  # float32 arithmetic throughout
     first = start - start // 4 * 4
-    return (uniform < torch.tensor(1.0, dtype=torch.float32) - drop_prob)[first : first + stop - start]
+    return (uniform(words) < torch.tensor(1.0, dtype=torch.float32) - drop_prob)[first : first + stop - start]
 
 
 def dropout_bits(

@@ -61,6 +61,13 @@ def test_stream_word_by_word(seed: int, offset: int) -> None:
     assert bits(golden.dropout_bits(256, seed, offset, 0.75)) == want
 
 
+def test_words_become_float32_numbers() -> None:
+    """x * 2^-32 + 2^-33, each step rounded to 24 bits."""
+    words = {0: 2.0**-33, 1: 3 * 2.0**-33, 2**31 - 1: 0.5, 2**31: 0.5, 2**31 + 256: 0.5 + 2.0**-24, 2**32 - 1: 1.0}
+    got = golden.uniform(torch.tensor(list(words)))
+    assert got.dtype == torch.float32 and got.tolist() == list(words.values())
+
+
 @pytest.mark.parametrize(("numels", "length"), [(0, 0), (1, 16), (127, 16), (128, 16), (129, 32), (1000, 128)])
 def test_length_and_filling(numels: int, length: int) -> None:
     packed = golden.dropout_bits(numels, 5, 12, 0.5)

@@ -287,6 +287,9 @@ def test_hidden_keys_may_hold_anything(gen: torch.Generator, poison: float) -> N
     dirty, dirty_grads = both((q, k, v, 2, "BNSD"), dy, **options)
     for got, want in zip((*dirty, *dirty_grads[:3]), (*clean, *clean_grads[:3]), strict=True):
         assert got is not None and want is not None and torch.equal(got, want)
+    saved = {"softmax_max": dirty.softmax_max, "softmax_sum": dirty.softmax_sum}
+    for got, want in zip(golden.backward(q, k, v, dy, 2, "BNSD", **saved, **options)[:3], clean_grads[:3], strict=True):
+        close(got, want)
 
 
 def test_nan_reaches_exactly_the_rows_that_see_it(gen: torch.Generator) -> None:
@@ -365,6 +368,13 @@ def test_minus_infinity_hides_like_the_mask(gen: torch.Generator) -> None:
     for got, want in zip((*biased, *biased_grads[:3]), (*masked, *masked_grads[:3]), strict=True):
         close(got, want)
     assert biased_grads.dpse is not None and (biased_grads.dpse[hidden] == 0).all()
+    # Hidden by either means, a value may hold anything.
+    last = torch.zeros(5).index_fill(0, torch.tensor([4]), -math.inf).expand(1, 2, 5, 5)
+    clean, clean_grads = both((q, k, v, 2, "BNSD"), dy, pse=last)
+    v[:, :, 4] = math.nan
+    dirty, dirty_grads = both((q, k, v, 2, "BNSD"), dy, pse=last)
+    for got, want in zip((*dirty, *dirty_grads[:4]), (*clean, *clean_grads[:4]), strict=True):
+        close(got, want)
 
 
 def test_a_sink_of_minus_infinity_is_no_sink(gen: torch.Generator) -> None:
