@@ -83,6 +83,12 @@ def test_nothing_and_everything_dropped() -> None:
     assert golden.dropout_bits(130, 5, 12, 1e-12).tolist() == [0] * 32
 
 
+def test_numbers_that_round_to_one_are_kept_without_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden, "uniform", lambda words: torch.ones(words.shape))
+    assert golden.dropout_bits(128, 5, 12, 1.0).tolist() == [255] * 16
+    assert golden.dropout_bits(128, 5, 12, 0.999999).tolist() == [0] * 16
+
+
 def test_keep_prob_or_drop_prob() -> None:
     for keep_prob in (0.1, 0.5, 0.75, 0.9):
         want = golden.dropout_bits(4096, 1, 0, keep_prob)
