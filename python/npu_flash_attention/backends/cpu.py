@@ -238,13 +238,14 @@ class _Tile:
     def times_keys(self, weights: Tensor, keys: Tensor) -> Tensor:
         """weights [heads, rows, columns] x keys [kv heads, columns, dim] -> [heads, rows, dim].
 
-        A hidden key adds nothing, whatever it holds: 0 * NaN is not 0, so non-finite elements take part only where seen.
+        A hidden key adds nothing, whatever it holds: 0 * NaN is not 0, so non-finite elements are left out of the
+        product, and the rows that see one become NaN.
         """
         finite = torch.isfinite(keys)
         product = self._by_group(weights).matmul(keys.where(finite, 0)).view(*weights.shape[:2], -1)
         if bool(finite.all()):
             return product
-        seen = (weights != 0).to(keys.dtype)
+        seen = (self.scores() != -math.inf).to(keys.dtype)
         touched = self._by_group(seen).matmul((~finite).to(keys.dtype)).view(*weights.shape[:2], -1)
         return product.masked_fill(touched > 0, math.nan)
 
