@@ -456,11 +456,12 @@ def _forward(
     """The 7-tuple of v1 and v2."""
     out, softmax_max, softmax_sum, state = _attend(call, q_ends, kv_ends, seed, offset)
     if isinstance(seed, Tensor) or torch.compiler.is_compiling() or is_fake(call.query):
-        drawn_seed, drawn_offset = state[0], state[1]
+        drawn_seed, drawn_offset = state[0], state[1]  # int64 tensors of the graph
     else:
         drawn_seed, drawn_offset = state.tolist()
     numels = _dropout_numels(call, q_ends, kv_ends)
-    return out, softmax_max, softmax_sum, call.query.new_empty(0), drawn_seed, drawn_offset, numels
+    softmax_out = call.query.new_empty(0)
+    return out, softmax_max, softmax_sum, softmax_out, drawn_seed, drawn_offset, numels  # type: ignore[return-value]
 
 
 def _attend(

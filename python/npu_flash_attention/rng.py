@@ -95,7 +95,7 @@ class _TiedGenerator:
 def _tie() -> None:
     if not isinstance(torch.random.default_generator, _TiedGenerator):
         manual_seed(torch.random.initial_seed())
-        torch.random.default_generator = _TiedGenerator(torch.random.default_generator)
+        torch.random.default_generator = _TiedGenerator(torch.random.default_generator)  # type: ignore[assignment]
 
 
 _tie()

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
 
 from ..call import Call
 from . import cpu, golden
+
+if TYPE_CHECKING:
+    from .._C import Problem
 
 GRADIENTS = ("dq", "dk", "dv", "dpse", "dq_rope", "dk_rope", "dsink")
 
@@ -27,12 +30,12 @@ class Backend(Protocol):
     name: str
 
     def unavailable(self) -> str | None: ...
-    def rejects(self, call: Call, problem: Any) -> str | None: ...
-    def forward(self, call: Call, problem: Any) -> tuple[Tensor, Tensor, Tensor]: ...
+    def rejects(self, call: Call, problem: Problem) -> str | None: ...
+    def forward(self, call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]: ...
     def backward(
         self,
         call: Call,
-        problem: Any,
+        problem: Problem,
         dy: Tensor,
         softmax_max: Tensor,
         softmax_sum: Tensor,
@@ -51,10 +54,10 @@ class _Planned:
     def unavailable(self) -> str | None:
         return self._reason
 
-    def rejects(self, call: Call, problem: Any) -> str | None:
+    def rejects(self, call: Call, problem: Problem) -> str | None:
         return self._reason
 
-    def forward(self, call: Call, problem: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
         raise NotImplementedError(self._reason)
 
     def backward(self, *args: Any) -> tuple[Tensor | None, ...]:
@@ -113,7 +116,7 @@ def backend(name: str | None) -> Iterator[None]:
         _chosen = before
 
 
-def verdicts(call: Call, problem: Any, chosen: str) -> dict[str, str | None]:
+def verdicts(call: Call, problem: Problem, chosen: str) -> dict[str, str | None]:
     """For each backend None if it would take the call when named, else the reason why not."""
     return {
         name: candidate.unavailable() or candidate.rejects(call, problem)
@@ -122,7 +125,7 @@ def verdicts(call: Call, problem: Any, chosen: str) -> dict[str, str | None]:
     }
 
 
-def select(call: Call, problem: Any, chosen: str = AUTOMATIC) -> Backend:
+def select(call: Call, problem: Problem, chosen: str = AUTOMATIC) -> Backend:
     """The backend that takes a call.
 
     Raises:

@@ -10,13 +10,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ..call import Call
 from .golden import statistics_dtype
+
+if TYPE_CHECKING:
+    from .._C import Problem
+    from .._C import Sequence as Segment
 
 _COLUMNS = 512  # of a tile; a row block is as tall as _TILE_SCORES allows
 _ROWS = 128
@@ -29,16 +33,16 @@ class CpuBackend:
     def unavailable(self) -> str | None:
         return None
 
-    def rejects(self, call: Call, problem: Any) -> str | None:
+    def rejects(self, call: Call, problem: Problem) -> str | None:
         return None if call.query.device.type == "cpu" else f"query is on {call.query.device}, cpu runs on cpu"
 
-    def forward(self, call: Call, problem: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
         return _forward(call, problem)
 
     def backward(
         self,
         call: Call,
-        problem: Any,
+        problem: Problem,
         dy: Tensor,
         softmax_max: Tensor,
         softmax_sum: Tensor,
@@ -48,7 +52,7 @@ class CpuBackend:
         return _backward(call, problem, dy, softmax_max, softmax_sum, attention_in, needs)
 
 
-def _forward(call: Call, problem: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _forward(call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
     views = _Views(call, problem)
     out = call.query.new_zeros(output_shape(call, problem))
     statistics = statistics_dtype(call.query.dtype)
@@ -75,7 +79,7 @@ def _forward(call: Call, problem: Any) -> tuple[Tensor, Tensor, Tensor]:
 class _OnlineSoftmax:
     """Running maximum m, sum l and unnormalised output o of one block of rows: [heads, rows(, Dv)]."""
 
-    def __init__(self, problem: Any, rows: tuple[int, int], dtype: torch.dtype) -> None:
+    def __init__(self, problem: Problem, rows: tuple[int, int], dtype: torch.dtype) -> None:
         shape = (problem.q_heads, rows[1] - rows[0])
         self.problem = problem
         self.m = torch.full(shape, -math.inf, dtype=dtype)
@@ -110,7 +114,7 @@ class _OnlineSoftmax:
 
 def _backward(
     call: Call,
-    problem: Any,
+    problem: Problem,
     dy: Tensor,
     softmax_max: Tensor,
     softmax_sum: Tensor,
@@ -178,7 +182,7 @@ def _backward(
             views.rows(dq, "dq", sequence)[:, block] = dq_block[..., : problem.head_dim]
             if dq_rope is not None:
                 views.rows(dq_rope, "dq_rope", sequence)[:, block] = dq_block[..., problem.head_dim :]
-            if dsink is not None:
+            if dsink is not None and views.sink is not None:
                 dsink -= (torch.exp(views.sink.unsqueeze(-1) - m) / l * delta).sum(-1)
     gradients = (dq, dk, dv, dpse, dq_rope, dk_rope, dsink)
     inputs = (call.query, call.key, call.value, call.pse, call.query_rope, call.key_rope, call.sink)
@@ -192,8 +196,8 @@ def _backward(
 class _Tile:
     """Scores of rows x columns of one sequence for all heads, computed from [heads, rows | columns, dim] blocks."""
 
-    problem: Any
-    sequence: Any
+    problem: Problem
+    sequence: Segment
     rows: tuple[int, int]
     columns: tuple[int, int]
     query: Tensor
@@ -265,7 +269,7 @@ class _Tile:
 class _Views:
     """Strided [heads, length, dim] views of a sequence in each tensor, and the tiles of a block of rows."""
 
-    def __init__(self, call: Call, problem: Any) -> None:
+    def __init__(self, call: Call, problem: Problem) -> None:
         self.call = call
         self.problem = problem
         self.dtype = torch.float64 if call.query.dtype == torch.float64 else torch.float32
@@ -273,23 +277,23 @@ class _Views:
         self.qk_dim = problem.head_dim + problem.rope_dim
         self._strides = problem.strides
 
-    def rows(self, tensor: Tensor, name: str, sequence: Any) -> Tensor:
+    def rows(self, tensor: Tensor, name: str, sequence: Segment) -> Tensor:
         dim = {"query": self.problem.head_dim, "dq": self.problem.head_dim, "out": self.problem.value_dim}
         return self._view(tensor, name, sequence, self.problem.q_heads, sequence.q_start, sequence.q_len, dim)
 
-    def keys(self, tensor: Tensor, name: str, sequence: Any) -> Tensor:
+    def keys(self, tensor: Tensor, name: str, sequence: Segment) -> Tensor:
         dim = {"key": self.problem.head_dim, "dk": self.problem.head_dim}
         dim |= {"value": self.problem.value_dim, "dv": self.problem.value_dim}
         return self._view(tensor, name, sequence, self.problem.kv_heads, sequence.kv_start, sequence.kv_len, dim)
 
     def _view(
-        self, tensor: Tensor, name: str, sequence: Any, heads: int, start: int, length: int, dim: dict[str, int]
+        self, tensor: Tensor, name: str, sequence: Segment, heads: int, start: int, length: int, dim: dict[str, int]
     ) -> Tensor:
         batch, row, head = self._strides[name]
         offset = tensor.storage_offset() + sequence.batch * batch + start * row
         return tensor.as_strided((heads, length, dim.get(name, self.problem.rope_dim)), (head, row, 1), offset)
 
-    def tiles(self, sequence: Any, rows: tuple[int, int]) -> Iterator[_Tile]:
+    def tiles(self, sequence: Segment, rows: tuple[int, int]) -> Iterator[_Tile]:
         query = self._with_rope(
             self.rows(self.call.query, "query", sequence), self.call.query_rope, "query_rope", self.rows, sequence, rows
         )
@@ -301,13 +305,13 @@ class _Views:
             yield _Tile(self.problem, sequence, rows, columns, query, key, value)
 
     def _with_rope(
-        self, base: Tensor, rope: Tensor | None, name: str, view: Any, sequence: Any, block: tuple[int, int]
+        self, base: Tensor, rope: Tensor | None, name: str, view: Any, sequence: Segment, block: tuple[int, int]
     ) -> Tensor:
         parts = [base] if rope is None else [base, view(rope, name, sequence)]
         return torch.cat([part[:, slice(*block)].to(self.dtype) for part in parts], dim=-1)
 
 
-def output_shape(call: Call, problem: Any) -> tuple[int, ...]:
+def output_shape(call: Call, problem: Problem) -> tuple[int, ...]:
     """query's shape with value's head size."""
     last = (
         problem.value_dim
@@ -317,7 +321,7 @@ def output_shape(call: Call, problem: Any) -> tuple[int, ...]:
     return (*call.query.shape[:-1], last)
 
 
-def statistics_shape(call: Call, problem: Any) -> tuple[int, ...]:
+def statistics_shape(call: Call, problem: Problem) -> tuple[int, ...]:
     """[B, N, Sq, 8], in TND [T, N, 8]."""
     if call.input_layout.upper() == "TND":
         return (call.query.shape[0], problem.q_heads, 8)
@@ -326,7 +330,7 @@ def statistics_shape(call: Call, problem: Any) -> tuple[int, ...]:
     return (batch, problem.q_heads, rows, 8)
 
 
-def statistic_view(statistic: Tensor, problem: Any, sequence: Any) -> Tensor:
+def statistic_view(statistic: Tensor, problem: Problem, sequence: Segment) -> Tensor:
     """[heads, rows, 8] of a sequence in contiguous softmax_max or softmax_sum."""
     by_token = problem.statistics_by_token
     head, row = (1, problem.q_heads) if by_token else (sequence.q_len, 1)
@@ -334,7 +338,7 @@ def statistic_view(statistic: Tensor, problem: Any, sequence: Any) -> Tensor:
     return statistic.as_strided(shape, (head * 8, row * 8, 1), sequence.statistic_start * 8)
 
 
-def _row_block(problem: Any) -> int:
+def _row_block(problem: Problem) -> int:
     return max(1, min(_ROWS, _TILE_SCORES // (problem.q_heads * _COLUMNS)))
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from .. import golden
 from ..call import Call
+
+if TYPE_CHECKING:
+    from .._C import Problem
 
 
 class GoldenBackend:
@@ -18,10 +21,10 @@ class GoldenBackend:
     def unavailable(self) -> str | None:
         return None
 
-    def rejects(self, call: Call, problem: Any) -> str | None:
+    def rejects(self, call: Call, problem: Problem) -> str | None:
         return None if call.query.device.type == "cpu" else f"query is on {call.query.device}, golden runs on cpu"
 
-    def forward(self, call: Call, problem: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
         result = golden.forward(call.query, call.key, call.value, call.head_num, call.input_layout, **call.options())
         statistics = statistics_dtype(call.query.dtype)
         return (
@@ -33,7 +36,7 @@ class GoldenBackend:
     def backward(
         self,
         call: Call,
-        problem: Any,
+        problem: Problem,
         dy: Tensor,
         softmax_max: Tensor,
         softmax_sum: Tensor,
