@@ -1,0 +1,1 @@
+"""What a script written for torch_npu relies on."""

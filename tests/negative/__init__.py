@@ -1,0 +1,1 @@
+"""Calls that must be refused, and how."""

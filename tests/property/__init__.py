@@ -1,0 +1,1 @@
+"""Equivalences that need no expected values."""
