@@ -83,7 +83,8 @@ class BiasPart {
     };
     const int64_t q_start = first(args_.q_start_idx), kv_start = q_start_given() ? first(args_.kv_start_idx) : 0;
     int64_t shift = 0;
-    Require(!__builtin_sub_overflow(kv_start, q_start, &shift) && Max(shift, -shift) < (int64_t{1} << 53),
+    constexpr int64_t kExact = int64_t{1} << 53;
+    Require(!__builtin_sub_overflow(kv_start, q_start, &shift) && -kExact < shift && shift < kExact,
             Status::kTilingError, "q_start_idx, kv_start_idx: expected positions less than 2^53 apart, got ", q_start,
             " and ", kv_start);
     const bool head_first = geometry_.tnd && args_.sparse_mode == 8 && args_.atten_mask;

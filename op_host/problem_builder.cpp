@@ -394,7 +394,7 @@ class Builder {
     int64_t bits = 0;
     for (Sequence& s : built_.sequences) {
       s.drop_start = bits;
-      bits = CheckedSum("numels: dropout bits", bits,
+      bits = CheckedSum("numels: scores of all sequences", bits,
                         CheckedProduct("numels: N * Sq * Skv", {p.q_heads, s.q_len, s.kv_len}));
     }
     p.drop_bits = bits;

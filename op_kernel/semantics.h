@@ -9,8 +9,9 @@
 
 namespace npu_fa {
 
-// A row that sees nothing: output 0, maximum the lowest finite float32, sum the largest. exp(x - max) / sum is then
-// 0 in the backward whatever x is. With a sink the maximum is the sink and the sum 1.
+// A row that sees nothing: output 0, maximum the lowest finite float32, sum the largest, so that a masked score, whose
+// value is the same lowest float32, has exp(x - max) / sum = 0 in the backward. With a sink the maximum is the sink
+// and the sum 1.
 constexpr float kEmptyRowMax = -3.4028234663852886e38f;
 constexpr float kEmptyRowSum = 3.4028234663852886e38f;
 

@@ -171,7 +171,7 @@ py::array KeptTile(const HostProblem& built, const Sequence& s, const Tile& tile
   return kept;
 }
 
-// numels bits, LSB first, 1 = keep, in ceil(numels / 128) * 16 bytes. Probabilities 0 and 1 fill the whole buffer.
+// numels bits rounded up to a multiple of 128, LSB first, 1 = keep; the padding comes from the stream like the rest.
 py::array_t<uint8_t> DropoutGenMask(int64_t numels, double drop_prob, int64_t seed, int64_t offset) {
   const int64_t bytes = (numels + 127) / 128 * 16;
   py::array_t<uint8_t> mask(bytes);
@@ -179,10 +179,9 @@ py::array_t<uint8_t> DropoutGenMask(int64_t numels, double drop_prob, int64_t se
   std::memset(out, drop_prob == 0.0 ? 0xFF : 0, bytes);
   if (drop_prob == 0.0 || drop_prob == 1.0) return mask;
   const float keep_below = KeepBelow(1.0 - drop_prob);
-  for (int64_t bit = 0; bit < numels; bit += 4) {
+  for (int64_t bit = 0; bit < bytes * 8; bit += 4) {
     const PhiloxBlock words = DropoutWords(seed, offset, bit / 4);
-    for (int64_t i = 0; i < Min(4, numels - bit); ++i)
-      out[(bit + i) / 8] |= (UniformFromWord(words.word[i]) < keep_below) << ((bit + i) % 8);
+    for (int64_t i = 0; i < 4; ++i) out[bit / 8] |= (UniformFromWord(words.word[i]) < keep_below) << (bit % 8 + i);
   }
   return mask;
 }

@@ -23,9 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import border
 from . import rng as generator
 from .backends import get_backend
-from .call import UNBOUNDED_TOKENS, Call, is_fake
+from .border import is_fake
+from .call import UNBOUNDED_TOKENS, Call
 from .errors import AttentionError
 from .ops import attention_backward, attention_forward
 
@@ -103,7 +105,7 @@ def npu_fusion_attention(
             keep_prob=keep_prob,
             pre_tokens=pre_tockens,
             next_tokens=next_tockens,
-            prefix=_list(prefix),
+            prefix=prefix,
             sparse_mode=sparse_mode,
             softmax_layout=softmax_layout,
             entry="forward",
@@ -174,11 +176,11 @@ def npu_fusion_attention_v2(
             keep_prob=keep_prob,
             pre_tokens=pre_tokens,
             next_tokens=next_tokens,
-            prefix=_list(prefix),
+            prefix=prefix,
             sparse_mode=sparse_mode,
             pse_type=pse_type,
-            q_start_idx=_list(q_start_idx),
-            kv_start_idx=_list(kv_start_idx),
+            q_start_idx=q_start_idx,
+            kv_start_idx=kv_start_idx,
             softmax_layout=softmax_layout,
             entry="forward_v2",
         ),
@@ -232,7 +234,7 @@ def npu_fusion_attention_v3(
         keep_prob=keep_prob,
         pre_tokens=pre_tockens,
         next_tokens=next_tockens,
-        prefix=_list(prefix),
+        prefix=prefix,
         sparse_mode=sparse_mode,
         softmax_layout=softmax_layout,
         entry="forward",
@@ -303,7 +305,7 @@ def npu_fusion_attention_grad(
         keep_prob=keep_prob,
         pre_tokens=pre_tockens,
         next_tokens=next_tockens,
-        prefix=_list(prefix),
+        prefix=prefix,
         sparse_mode=sparse_mode,
         softmax_layout=softmax_layout,
         entry="backward",
@@ -371,11 +373,11 @@ def npu_fusion_attention_grad_v2(
         keep_prob=keep_prob,
         pre_tokens=pre_tokens,
         next_tokens=next_tokens,
-        prefix=_list(prefix),
+        prefix=prefix,
         sparse_mode=sparse_mode,
         pse_type=pse_type,
-        q_start_idx=_list(q_start_idx),
-        kv_start_idx=_list(kv_start_idx),
+        q_start_idx=q_start_idx,
+        kv_start_idx=kv_start_idx,
         softmax_layout=softmax_layout,
         entry="backward_v2",
     )
@@ -434,20 +436,18 @@ def npu_fusion_attention_grad_v3(
         keep_prob=keep_prob,
         pre_tokens=pre_tockens,
         next_tokens=next_tockens,
-        prefix=_list(prefix),
+        prefix=prefix,
         sparse_mode=sparse_mode,
         softmax_layout=softmax_layout,
         entry="backward",
     )
-    rng = _rng_of(_scalar_tensor(seed), _scalar_tensor(offset))
+    rng = _rng_of(_scalar_tensor("seed", seed), _scalar_tensor("offset", offset))
     gradients = _differentiate(call, dy, softmax_max, softmax_sum, attention_in, actual_seq_qlen, actual_seq_kvlen, rng)
     dq, dk, dv, dpse, _, _, dsink = gradients
     return dq, dk, dv, dpse, dsink
 
 
-def npu_flash_attention(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, int, int, int]:
-    """The older name of `npu_fusion_attention`."""
-    return npu_fusion_attention(*args, **kwargs)
+npu_flash_attention = npu_fusion_attention  # the older name
 
 
 def _forward(
@@ -468,7 +468,7 @@ def _attend(
     call: Call, q_ends: Lengths, kv_ends: Lengths, seed: int | Tensor, offset: int | Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """attention_out, softmax_max, softmax_sum and the dropout state [seed, offset] that made them."""
-    q_lengths, kv_lengths = _length_tensor(q_ends), _length_tensor(kv_ends)
+    q_lengths, kv_lengths = _length_tensors(q_ends, kv_ends)
     state = _dropout_state(call, q_lengths, kv_lengths, seed, offset)
     tensors, options = _op_arguments(call, state, q_lengths, kv_lengths)
     out, softmax_max, softmax_sum = attention_forward(*tensors, *options)
@@ -502,9 +502,13 @@ def _differentiate(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor]:
     if softmax_max is None or softmax_sum is None:
         raise AttentionError("softmax_max, softmax_sum: expected the forward's statistics, got None", 561002)
+    for name, tensor in (("dy", dy), ("softmax_max", softmax_max), ("softmax_sum", softmax_sum)):
+        border.tensor(name, tensor, call.query)
+    if attention_in is not None:
+        border.tensor("attention_in", attention_in, call.query)
     inputs = (call.query, call.key, call.value, call.pse, call.query_rope, call.key_rope, call.sink)
     needs = [tensor is not None for tensor in inputs]
-    tensors, options = _op_arguments(call, rng, _length_tensor(q_ends), _length_tensor(kv_ends))
+    tensors, options = _op_arguments(call, rng, *_length_tensors(q_ends, kv_ends))
     gradients = attention_backward(*tensors, dy, softmax_max, softmax_sum, attention_in, needs, *options)
     dq, dk, dv, *rest = gradients
     dpse, dq_rope, dk_rope = (gradient if need else None for gradient, need in zip(rest[:3], needs[3:6], strict=True))
@@ -554,19 +558,20 @@ def _rng_of(seed: int | Tensor, offset: int | Tensor) -> Tensor:
     if isinstance(seed, Tensor) or isinstance(offset, Tensor):
         parts = (torch.as_tensor(part, dtype=torch.int64).reshape(1) for part in (seed, offset))
         return torch.cat(tuple(parts))
-    return torch.tensor([seed, offset], dtype=torch.int64)
+    return torch.tensor([border.integer("seed", seed), border.integer("offset", offset)], dtype=torch.int64)
 
 
-def _length_tensor(ends: Lengths) -> Tensor | None:
+def _length_tensor(name: str, ends: Lengths) -> Tensor | None:
+    """Cumulative lengths as int64 [sequences]."""
     if ends is None:
         return None
     if isinstance(ends, Tensor):
-        return ends.to(torch.int64)
-    return torch.tensor(list(ends), dtype=torch.int64)
+        return border.integer_tensor(name, ends).to(torch.int64)
+    return torch.tensor(border.integers(name, ends), dtype=torch.int64)
 
 
-def _list(values: Sequence[int] | None) -> list[int] | None:
-    return None if values is None else list(values)
+def _length_tensors(q_ends: Lengths, kv_ends: Lengths) -> tuple[Tensor | None, Tensor | None]:
+    return _length_tensor("actual_seq_qlen", q_ends), _length_tensor("actual_seq_kvlen", kv_ends)
 
 
 def _dropout_numels(call: Call, q_ends: Lengths, kv_ends: Lengths) -> int:
@@ -585,28 +590,25 @@ def _dropout_numels(call: Call, q_ends: Lengths, kv_ends: Lengths) -> int:
 
 def _lengths(ends: Lengths) -> list[int]:
     """Length of each sequence; trailing zeros mean no sequence."""
-    values = ends.tolist() if isinstance(ends, Tensor) else list(ends or ())
+    values = [] if ends is None else ends.tolist() if isinstance(ends, Tensor) else list(ends)
     return [max(end - start, 0) for start, end in zip([0, *values], values, strict=False)]
 
 
 def _check_length_tensor(ends: Tensor | None) -> None:
-    if ends is None:
-        return
-    if not isinstance(ends, Tensor):
+    """v3 takes its lengths as tensors only."""
+    if ends is not None and not isinstance(ends, Tensor):
         raise TypeError(f"actual_seq_qlen, actual_seq_kvlen: expected 1-D CPU tensors, got {type(ends).__name__}")
-    if ends.device.type != "cpu":
-        raise AttentionError(f"tensor must be on CPU, got {ends.device}")
-    if ends.dim() != 1:
-        raise AttentionError(f"tensor must be 1-dimensional, got {ends.dim()} dimensions")
 
 
-def _scalar_tensor(value: Tensor | None) -> int | Tensor:
+def _scalar_tensor(name: str, value: Tensor | None) -> int | Tensor:
     if value is None:
         return 0
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: expected an int64 tensor of one element, got {value!r} ({type(value).__name__})")
     if value.numel() != 1:
-        raise AttentionError(f"Tensor must contain exactly one element, got {value.numel()}")
+        raise AttentionError(f"{name}: Tensor must contain exactly one element, got {value.numel()}")
     if value.device.type != "cpu":
-        raise AttentionError(f"Tensor must be on CPU to call .item(), got {value.device}")
-    if value.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
-        raise AttentionError(f"Expected integer dtype, got {value.dtype}")
+        raise AttentionError(f"{name}: Tensor must be on CPU to call .item(), got {value.device}")
+    if value.dtype not in border.INTEGERS:
+        raise AttentionError(f"{name}: Expected integer dtype, got {value.dtype}")
     return value

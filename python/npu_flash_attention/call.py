@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from . import border
 from ._native import native
+from .border import is_fake
 
 UNBOUNDED_TOKENS = 2147483647
-
-_TENSORS = ("pse", "atten_mask", "query_rope", "key_rope", "sink", "dropout_mask")
 
 
 @dataclasses.dataclass
@@ -34,19 +34,32 @@ class Call:
     keep_prob: float = 1.0
     pre_tokens: int = UNBOUNDED_TOKENS
     next_tokens: int = UNBOUNDED_TOKENS
-    prefix: list[int] | None = None
+    prefix: Sequence[int] | None = None
     actual_seq_qlen: list[int] | None = None
     actual_seq_kvlen: list[int] | None = None
     sparse_mode: int = 0
     pse_type: int = 1
-    q_start_idx: list[int] | None = None
-    kv_start_idx: list[int] | None = None
+    q_start_idx: Sequence[int] | None = None
+    kv_start_idx: Sequence[int] | None = None
     softmax_layout: str = ""
     seed: int = 0
     offset: int = 0
     entry: str = "forward"  # whose checks apply: forward, forward_v2, backward or backward_v2
 
     def __post_init__(self) -> None:
+        for name in ("query", "key", "value"):
+            border.tensor(name, getattr(self, name), self.query)
+        for name in ("pse", "atten_mask", "query_rope", "key_rope", "sink", "dropout_mask"):
+            if getattr(self, name) is not None:
+                border.tensor(name, getattr(self, name), self.query)
+        for name in ("head_num", "pre_tokens", "next_tokens", "sparse_mode", "pse_type", "seed", "offset"):
+            setattr(self, name, border.integer(name, getattr(self, name)))
+        for name in ("prefix", "q_start_idx", "kv_start_idx"):
+            setattr(self, name, border.integers(name, getattr(self, name)))
+        for name in ("scale", "keep_prob"):
+            setattr(self, name, border.number(name, getattr(self, name)))
+        for name in ("input_layout", "softmax_layout"):
+            border.text(name, getattr(self, name))
         for name in ("query", "key", "value", "query_rope", "key_rope"):
             tensor = getattr(self, name)
             if tensor is not None and tensor.dim() > 0 and tensor.size(-1) > 1 and tensor.stride(-1) != 1:
@@ -86,7 +99,3 @@ def describe(tensor: Tensor) -> tuple[int, str, tuple[int, ...], tuple[int, ...]
         tuple(tensor.shape),
         tuple(tensor.stride()),
     )
-
-
-def is_fake(tensor: Tensor) -> bool:
-    return isinstance(tensor, torch._subclasses.FakeTensor)

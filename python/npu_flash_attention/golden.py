@@ -311,7 +311,8 @@ def _distance(problem: Problem, seq: Sequence, i: Tensor, j: Tensor) -> Tensor:
     """|j + kv0 - i - q0|, or its square root for pse_type 3."""
     shift = 0
     # Start indices count from the first sequence of mode 8; kv_start_idx alone is not read.
-    if problem.q_starts and (problem.sparse_mode != 8 or seq.index == problem.first_busy):
+    only_first = problem.sparse_mode == 8 and problem.atten_mask is not None
+    if problem.q_starts and (not only_first or seq.index == problem.first_busy):
         shift = (problem.kv_starts[0] if problem.kv_starts else 0) - problem.q_starts[0]
     distance = (j - i + shift).abs().double()
     return distance.sqrt() if problem.pse_type == 3 else distance

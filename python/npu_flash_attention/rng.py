@@ -4,16 +4,23 @@
 `torch.set_rng_state` carry it along. Activation checkpointing saves and restores the CPU generator with those two, so
 a recomputed forward draws the (seed, offset) it drew the first time.
 
-The tie replaces `torch.random.default_generator`, the one object through which those functions act, by a proxy.
+torch has no hook there for a device of ours, so the tie wraps these functions in `torch` and `torch.random`. The state
+rides on the tensor that `get_rng_state` returns, as an attribute (copies by `deepcopy`, `pickle` and `torch.save` keep
+it, `clone` does not). Seeding that goes round the functions is noticed at the next draw, by its new seed.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from .errors import AttentionError
 
 # The NPU generator hands out 10 counters per call, rounded up to a multiple of 4.
 OFFSET_STEP = 12
@@ -24,11 +31,13 @@ _lock = threading.Lock()
 # int64 [seed, offset]. A tensor, so that under torch.compile a draw is data of the graph and not a constant of it.
 _state = torch.zeros(2, dtype=torch.int64)
 _step = torch.tensor([0, OFFSET_STEP])
+_torch_seed = torch.initial_seed()  # torch's seed when the state was last set
 
 
 def manual_seed(seed: int) -> None:
     """Seeds the dropout generator: the next draws are (seed, 0), (seed, 12), (seed, 24), ..."""
-    _state.copy_(torch.tensor([_to_int64(int(seed)), 0]))
+    seed = operator.index(seed) & ((1 << 64) - 1)  # torch takes seeds of either signedness
+    _set(seed - (1 << 64) if seed >= 1 << 63 else seed, 0)
 
 
 def get_rng_state() -> Tensor:
@@ -38,9 +47,11 @@ def get_rng_state() -> Tensor:
 
 def set_rng_state(state: Tensor) -> None:
     """Restores a state that `get_rng_state` returned."""
+    if not isinstance(state, Tensor):
+        raise TypeError(f"state: expected an int64 tensor of shape [2], got {type(state).__name__}")
     if state.shape != (2,) or state.dtype != torch.int64:
-        raise ValueError(f"state: expected an int64 tensor of shape [2], got {state.dtype} {list(state.shape)}")
-    _state.copy_(state)
+        raise AttentionError(f"state: expected an int64 tensor of shape [2], got {state.dtype} {list(state.shape)}")
+    _set(*state.tolist())
 
 
 def draw() -> Tensor:
@@ -50,52 +61,59 @@ def draw() -> Tensor:
         _state.add_(_step)
         return drawn
     with _lock:
+        if torch.initial_seed() != _torch_seed:
+            manual_seed(torch.initial_seed())
         drawn = _state.clone()
         _state.add_(_step)
     return drawn
 
 
-def _to_int64(seed: int) -> int:
-    """A 64-bit pattern as int64; torch accepts seeds of either signedness."""
-    seed &= (1 << 64) - 1
-    return seed - (1 << 64) if seed >= 1 << 63 else seed
+def _set(seed: int, offset: int) -> None:
+    global _torch_seed
+    _state.copy_(torch.tensor([seed, offset]))
+    _torch_seed = torch.initial_seed()
 
 
-class _TiedGenerator:
-    """torch's default CPU generator whose seeding and states include the dropout generator's."""
+def _tied(function: Callable[..., Any], follow: Callable[..., None]) -> Callable[..., Any]:
+    """`function` of torch.random, after which `follow(its result, *its arguments)` moves our state along."""
 
-    def __init__(self, generator: Any) -> None:
-        self._generator = generator
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._generator, name)
-
-    def manual_seed(self, seed: int) -> Any:
-        result = self._generator.manual_seed(seed)
-        manual_seed(seed)
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        follow(result, *args, *kwargs.values())
         return result
 
-    def seed(self) -> int:
-        seed = self._generator.seed()
-        manual_seed(seed)
-        return seed
+    return wrapper
 
-    def get_state(self) -> Tensor:
-        state = self._generator.get_state()
-        setattr(state, _TAG, tuple(_state.tolist()))
-        return state
 
-    def set_state(self, state: Tensor) -> Any:
-        self._generator.set_state(state)
-        if hasattr(state, _TAG):
-            _state.copy_(torch.tensor(getattr(state, _TAG)))
-        return self
+def _after_manual_seed(result: Any, seed: int) -> None:
+    manual_seed(int(seed))
+
+
+def _after_seed(result: int) -> None:
+    manual_seed(result)
+
+
+def _after_get_state(result: Tensor) -> None:
+    setattr(result, _TAG, tuple(_state.tolist()))
+
+
+def _after_set_state(result: None, state: Tensor) -> None:
+    if hasattr(state, _TAG):
+        _set(*getattr(state, _TAG))
 
 
 def _tie() -> None:
-    if not isinstance(torch.random.default_generator, _TiedGenerator):
-        manual_seed(torch.random.initial_seed())
-        torch.random.default_generator = _TiedGenerator(torch.random.default_generator)  # type: ignore[assignment]
+    manual_seed(torch.initial_seed())
+    for name, follow in {
+        "manual_seed": _after_manual_seed,
+        "seed": _after_seed,
+        "get_rng_state": _after_get_state,
+        "set_rng_state": _after_set_state,
+    }.items():
+        wrapped = _tied(getattr(torch.random, name), follow)
+        setattr(torch.random, name, wrapped)
+        setattr(torch, name, wrapped)
 
 
 _tie()

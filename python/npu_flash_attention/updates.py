@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from . import rng
+from . import border, rng
 from ._native import native
 from .errors import AttentionError
+
+_MAX_MASK_BITS = 1 << 40  # 128 GiB of packed bits
+_OUT_DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
 def npu_ring_attention_update(
@@ -39,6 +43,16 @@ def npu_ring_attention_update(
     Returns:
         attn_out, softmax_max, softmax_sum of the shapes and dtypes given.
     """
+    named = {
+        "prev_attn_out": prev_attn_out,
+        "prev_softmax_max": prev_softmax_max,
+        "prev_softmax_sum": prev_softmax_sum,
+        "cur_attn_out": cur_attn_out,
+        "cur_softmax_max": cur_softmax_max,
+        "cur_softmax_sum": cur_softmax_sum,
+    }
+    for name, value in named.items():
+        border.tensor(name, value, prev_attn_out)
     _check_update(
         prev_attn_out,
         cur_attn_out,
@@ -47,7 +61,8 @@ def npu_ring_attention_update(
     )
     if input_softmax_layout not in ("", "SBH", "TND"):
         raise AttentionError(f"input_softmax_layout: expected '', 'SBH' or 'TND', got {input_softmax_layout!r}")
-    _check_lengths(actual_seq_qlen, input_layout)
+    if input_layout == "TND":
+        _check_lengths(actual_seq_qlen, prev_attn_out.size(0))
     m = torch.maximum(prev_softmax_max, cur_softmax_max)
     prev_weight, prev_sum = _rescaled(prev_softmax_max, prev_softmax_sum, m)
     cur_weight, cur_sum = _rescaled(cur_softmax_max, cur_softmax_sum, m)
@@ -97,7 +112,7 @@ def _check_update(prev: Tensor, cur: Tensor, statistics: Sequence[Tensor], layou
         raise AttentionError(
             f"cur_attn_out: expected prev_attn_out's {prev.dtype} {list(prev.shape)}, got {cur.dtype} {list(cur.shape)}"
         )
-    if prev.dtype not in (torch.float16, torch.bfloat16, torch.float32):
+    if prev.dtype not in _OUT_DTYPES:
         raise AttentionError(f"prev_attn_out: expected dtype float16, bfloat16 or float32, got {prev.dtype}")
     names = ("prev_softmax_max", "prev_softmax_sum", "cur_softmax_max", "cur_softmax_sum")
     rank = 4 if layout == "SBH" else 3
@@ -123,13 +138,19 @@ def _check_update(prev: Tensor, cur: Tensor, statistics: Sequence[Tensor], layou
         )
 
 
-def _check_lengths(ends: Tensor | None, layout: str) -> None:
-    if layout != "TND":
-        return
+def _check_lengths(ends: Tensor | None, tokens: int) -> None:
     if ends is None:
         raise AttentionError("actual_seq_qlen: expected int64 cumulative lengths for input_layout TND, got None")
+    if not isinstance(ends, Tensor):
+        raise TypeError(f"actual_seq_qlen: expected an int64 tensor, got {type(ends).__name__}")
+    border.integer_tensor("actual_seq_qlen", ends)
     if ends.dtype != torch.int64:
         raise AttentionError(f"actual_seq_qlen: expected dtype int64, got {ends.dtype}")
+    values = ends.tolist()
+    if any(end < start for start, end in zip([0, *values], values, strict=False)) or max(values, default=0) > tokens:
+        raise AttentionError(
+            f"actual_seq_qlen: expected cumulative lengths up to prev_attn_out's {tokens} tokens, got {values}"
+        )
 
 
 def npu_attention_update(
@@ -150,6 +171,12 @@ def npu_attention_update(
     if update_type not in (0, 1):
         raise AttentionError(f"update_type: expected 0 or 1, got {update_type}")
     for i, (part_lse, part) in enumerate(zip(lse, local_out, strict=True)):
+        border.tensor(f"lse[{i}]", part_lse, part_lse)
+        border.tensor(f"local_out[{i}]", part, part_lse)
+        if part.dtype not in _OUT_DTYPES or part.dtype != local_out[0].dtype:
+            raise AttentionError(
+                f"local_out[{i}]: expected dtype float16, bfloat16 or float32, all alike, got {part.dtype}"
+            )
         if part_lse.dtype != torch.float32 or part_lse.dim() != 1:
             raise AttentionError(f"lse[{i}]: expected float32 [N], got {part_lse.dtype} {list(part_lse.shape)}")
         if part.dim() != 2 or part.shape != local_out[0].shape or part.size(0) != part_lse.size(0):
@@ -190,11 +217,11 @@ def _npu_dropout_gen_mask(
     """
     if not 0 <= p <= 1:
         raise AttentionError(f"dropout probability has to be between 0 and 1, but got {p}")
-    numels = 1
-    for extent in size:
-        numels *= extent
-    if not 0 <= numels < 1 << 62:
-        raise AttentionError(f"size: expected at most 2^62 elements, got {list(size)}")
+    extents = border.integers("size", size) or []
+    numels = math.prod(extents)
+    if any(extent < 0 for extent in extents) or numels > _MAX_MASK_BITS:
+        raise AttentionError(f"size: expected extents of at most {_MAX_MASK_BITS} elements together, got {extents}")
+    seed, offset = border.integer("seed", seed), border.integer("offset", offset)
     return torch.from_numpy(native().dropout_gen_mask(numels, float(p), seed, offset))
 
 

@@ -151,7 +151,7 @@ def _backward(
             else:
                 delta = sum(
                     (
-                        (tile.probabilities(m, l) * tile.output_gradient(dy_block)).sum(-1)
+                        _where_nonzero(p := tile.probabilities(m, l), p * tile.output_gradient(dy_block)).sum(-1)
                         for tile in views.tiles(sequence, rows)
                     ),
                     start=torch.zeros(dy_block.shape[:2], dtype=views.dtype),
@@ -162,7 +162,7 @@ def _backward(
                 columns = slice(*tile.columns)
                 dv_rows = views.keys(dv, "dv", sequence)
                 dv_rows[:, columns] += tile.times_queries(tile.drop(p), dy_block)
-                ds = (p * (tile.output_gradient(dy_block) - delta.unsqueeze(-1))).masked_fill(p == 0, 0)
+                ds = _where_nonzero(p, p * (tile.output_gradient(dy_block) - delta.unsqueeze(-1)))
                 dq_block += tile.times_keys(ds, tile.key)
                 dk_tile = tile.times_queries(ds, tile.query) * problem.scale
                 views.keys(dk, "dk", sequence)[:, columns] += dk_tile[..., : problem.head_dim]
@@ -345,6 +345,11 @@ def _row_block(problem: Problem) -> int:
 def _blocks(begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
     for start in range(begin, end, size):
         yield start, min(start + size, end)
+
+
+def _where_nonzero(p: Tensor, product: Tensor) -> Tensor:
+    """product with 0 where p is 0, so that what a row does not see cannot make it NaN."""
+    return product.masked_fill(p == 0, 0)
 
 
 def _finite(m: Tensor) -> Tensor:
