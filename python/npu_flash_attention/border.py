@@ -72,7 +72,7 @@ def integer_tensor(name: str, value: Tensor) -> Tensor:
 def number(name: str, value: Any) -> float:
     """`value` as a float; symbolic floats pass as they are."""
     if isinstance(value, bool | int | float | torch.SymFloat | torch.SymInt):
-        return value
+        return value  # type: ignore[return-value]
     try:
         if isinstance(value, str | bytes):
             raise TypeError

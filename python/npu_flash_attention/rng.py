@@ -105,12 +105,13 @@ def _after_set_state(result: None, state: Tensor) -> None:
 
 def _tie() -> None:
     manual_seed(torch.initial_seed())
-    for name, follow in {
+    followers: dict[str, Callable[..., None]] = {
         "manual_seed": _after_manual_seed,
         "seed": _after_seed,
         "get_rng_state": _after_get_state,
         "set_rng_state": _after_set_state,
-    }.items():
+    }
+    for name, follow in followers.items():
         wrapped = _tied(getattr(torch.random, name), follow)
         setattr(torch.random, name, wrapped)
         setattr(torch, name, wrapped)
