@@ -99,3 +99,22 @@ def describe(tensor: Tensor) -> tuple[int, str, tuple[int, ...], tuple[int, ...]
         tuple(tensor.shape),
         tuple(tensor.stride()),
     )
+
+
+def output_shapes(
+    query: Tensor, key: Tensor, value: Tensor, head_num: int, input_layout: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes of attention_out and of softmax_max, from shapes alone (sizes may be symbolic)."""
+    layout = input_layout.upper()
+    q = query.shape
+    if layout == "TND":
+        return (*q[:-1], value.shape[-1]), (q[0], q[1], 8)
+    if layout == "BNSD":
+        return (*q[:-1], value.shape[-1]), (q[0], q[1], q[2], 8)
+    if layout == "BSND":
+        return (*q[:-1], value.shape[-1]), (q[0], q[2], q[1], 8)
+    if layout not in ("BSH", "SBH"):
+        raise ValueError(f"The input_layout should be BSH/SBH/BNSD/BSND/TND(case-insensitive), but got {input_layout}")
+    kv_heads = key.shape[-1] // (q[-1] // head_num)
+    batch, rows = (q[0], q[1]) if layout == "BSH" else (q[1], q[0])
+    return (*q[:-1], head_num * (value.shape[-1] // kv_heads)), (batch, head_num, rows, 8)

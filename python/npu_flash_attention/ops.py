@@ -17,7 +17,7 @@ from torch import Tensor
 
 from . import backends
 from .backends.golden import statistics_dtype
-from .call import Call
+from .call import Call, output_shapes
 
 _TENSORS = (
     "Tensor query, Tensor key, Tensor value, Tensor? pse, Tensor? atten_mask, Tensor? query_rope, Tensor? key_rope, "
@@ -98,25 +98,6 @@ def attention_backward(*arguments: Any) -> tuple[Tensor, ...]:
     backend = backends.select(call, problem, options[-1])
     gradients = backend.backward(call, problem, dy, softmax_max, softmax_sum, attention_in, needs)
     return tuple(call.query.new_empty(0) if gradient is None else gradient for gradient in gradients)
-
-
-def output_shapes(
-    query: Tensor, key: Tensor, value: Tensor, head_num: int, input_layout: str
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shapes of attention_out and of softmax_max, from shapes alone (sizes may be symbolic)."""
-    layout = input_layout.upper()
-    q = query.shape
-    if layout == "TND":
-        return (*q[:-1], value.shape[-1]), (q[0], q[1], 8)
-    if layout == "BNSD":
-        return (*q[:-1], value.shape[-1]), (q[0], q[1], q[2], 8)
-    if layout == "BSND":
-        return (*q[:-1], value.shape[-1]), (q[0], q[2], q[1], 8)
-    if layout not in ("BSH", "SBH"):
-        raise ValueError(f"The input_layout should be BSH/SBH/BNSD/BSND/TND(case-insensitive), but got {input_layout}")
-    kv_heads = key.shape[-1] // (q[-1] // head_num)
-    batch, rows = (q[0], q[1]) if layout == "BSH" else (q[1], q[0])
-    return (*q[:-1], head_num * (value.shape[-1] // kv_heads)), (batch, head_num, rows, 8)
 
 
 @attention_forward.register_fake

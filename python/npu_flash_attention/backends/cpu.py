@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..call import Call
+from ..call import Call, output_shapes
 from .golden import statistics_dtype
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class CpuBackend:
 
 def _forward(call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
     views = _Views(call, problem)
-    out = call.query.new_zeros(output_shape(call, problem))
+    out_shape, statistics_shape = output_shapes(call.query, call.key, call.value, call.head_num, call.input_layout)
+    out = call.query.new_zeros(out_shape)
     statistics = statistics_dtype(call.query.dtype)
     row_max = torch.zeros(problem.statistic_rows, 8, dtype=statistics)
     row_sum = torch.zeros(problem.statistic_rows, 8, dtype=statistics)
@@ -72,8 +73,7 @@ def _forward(call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
             out_rows[:, rows[0] : rows[1]] = result.to(out.dtype)
             max_rows[:, rows[0] : rows[1]] = block_max.unsqueeze(-1).to(statistics)
             sum_rows[:, rows[0] : rows[1]] = block_sum.unsqueeze(-1).to(statistics)
-    shape = statistics_shape(call, problem)
-    return out, row_max.view(shape), row_sum.view(shape)
+    return out, row_max.view(statistics_shape), row_sum.view(statistics_shape)
 
 
 class _OnlineSoftmax:
@@ -309,25 +309,6 @@ class _Views:
     ) -> Tensor:
         parts = [base] if rope is None else [base, view(rope, name, sequence)]
         return torch.cat([part[:, slice(*block)].to(self.dtype) for part in parts], dim=-1)
-
-
-def output_shape(call: Call, problem: Problem) -> tuple[int, ...]:
-    """query's shape with value's head size."""
-    last = (
-        problem.value_dim
-        if call.input_layout.upper() in ("BNSD", "BSND", "TND")
-        else problem.q_heads * problem.value_dim
-    )
-    return (*call.query.shape[:-1], last)
-
-
-def statistics_shape(call: Call, problem: Problem) -> tuple[int, ...]:
-    """[B, N, Sq, 8], in TND [T, N, 8]."""
-    if call.input_layout.upper() == "TND":
-        return (call.query.shape[0], problem.q_heads, 8)
-    batch = len(problem.sequences)
-    rows = problem.sequences[0].q_len if batch else 0
-    return (batch, problem.q_heads, rows, 8)
 
 
 def statistic_view(statistic: Tensor, problem: Problem, sequence: Segment) -> Tensor:
