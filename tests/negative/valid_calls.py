@@ -35,7 +35,7 @@ Q_ENDS, KV_ENDS = [2, 2, 6], [3, 4, 9]  # the second sequence has no rows
 
 
 def random(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape))).to(dtype)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))).to(dtype)
 
 
 @lru_cache
