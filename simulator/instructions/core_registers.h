@@ -11,7 +11,7 @@
 namespace ascend_sim {
 
 struct VectorRegisters {
-  uint64_t mask_low = ~uint64_t{0};   // counter mode: the number of elements
+  uint64_t mask_low = ~uint64_t{0};  // counter mode: the number of elements
   uint64_t mask_high = ~uint64_t{0};
   bool counter_mode = false;
 
@@ -27,10 +27,11 @@ struct VectorRegisters {
   bool deq_signed = true;
 
   // Results the scalar unit may fetch, as raw bits of the operand's type.
-  uint32_t accumulated = 0;       // ReduceSum with a count
-  uint32_t max_min_value = 0;     // WholeReduceMax / Min
+  uint32_t accumulated = 0;    // ReduceSum with a count
+  uint32_t max_min_value = 0;  // WholeReduceMax / Min
   uint32_t max_min_index = 0;
-  int64_t gathered = 0;           // GatherMask
+  int64_t gathered = 0;              // GatherMask
+  SyncCell results_ready;            // the instruction that wrote them
   std::array<uint16_t, 4> merged{};  // MrgSort
 };
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "instructions/encoded.h"
+
 // On the card this enumeration comes from the compiler, hence the global namespace. Modes dav-c220 lacks are left out.
 enum QuantMode_t : uint32_t {
   NoQuant = 0,
@@ -18,12 +20,15 @@ enum QuantMode_t : uint32_t {
 
 namespace AscendC {
 
+using ascend_sim::Encoded;
+
 inline constexpr int32_t PAD_SIZE = 4;
 
 struct LoadData2DParams {
   LoadData2DParams() = default;
-  LoadData2DParams(const uint16_t startIndexIn, const uint8_t repeatTimesIn, const uint16_t srcStrideIn,
-                   const uint8_t sidIn, const uint16_t dstGapIn, const bool ifTransposeIn, const uint8_t addrModeIn)
+  LoadData2DParams(Encoded<uint16_t> startIndexIn, Encoded<uint8_t> repeatTimesIn, Encoded<uint16_t> srcStrideIn,
+                   Encoded<uint8_t> sidIn, Encoded<uint16_t> dstGapIn, const bool ifTransposeIn,
+                   Encoded<uint8_t> addrModeIn)
       : startIndex(startIndexIn),
         dstGap(dstGapIn),
         srcStride(srcStrideIn),
@@ -32,36 +37,37 @@ struct LoadData2DParams {
         sid(sidIn),
         addrMode(addrModeIn) {}
 
-  uint16_t startIndex = 0;
-  uint16_t dstGap = 0;
-  uint16_t srcStride = 0;
+  Encoded<uint16_t> startIndex = 0;
+  Encoded<uint16_t> dstGap = 0;
+  Encoded<uint16_t> srcStride = 0;
   bool ifTranspose = false;
-  uint8_t repeatTimes = 0;
-  uint8_t sid = 0;
-  uint8_t addrMode = 0;
+  Encoded<uint8_t> repeatTimes = 0;
+  Encoded<uint8_t> sid = 0;
+  Encoded<uint8_t> addrMode = 0;
 };
 using LoadData2dParams = LoadData2DParams;
 
 struct LoadData2dTransposeParams {
   LoadData2dTransposeParams() = default;
-  LoadData2dTransposeParams(const uint16_t startIndexIn, const uint8_t repeatTimesIn, const uint16_t srcStrideIn,
-                            const uint16_t dstGapIn, const uint16_t dstfracGapIn, const uint8_t addrModeIn)
+  LoadData2dTransposeParams(Encoded<uint16_t> startIndexIn, Encoded<uint8_t> repeatTimesIn,
+                            Encoded<uint16_t> srcStrideIn, Encoded<uint16_t> dstGapIn, Encoded<uint16_t> dstfracGapIn,
+                            Encoded<uint8_t> addrModeIn)
       : startIndex(startIndexIn),
         repeatTimes(repeatTimesIn),
         srcStride(srcStrideIn),
         dstGap(dstGapIn),
         dstFracGap(dstfracGapIn),
         addrMode(addrModeIn) {}
-  LoadData2dTransposeParams(const uint16_t startIndexIn, const uint8_t repeatTimesIn, const uint16_t srcStrideIn,
-                            const uint16_t dstGapIn, const uint16_t dstfracGapIn)
+  LoadData2dTransposeParams(Encoded<uint16_t> startIndexIn, Encoded<uint8_t> repeatTimesIn,
+                            Encoded<uint16_t> srcStrideIn, Encoded<uint16_t> dstGapIn, Encoded<uint16_t> dstfracGapIn)
       : LoadData2dTransposeParams(startIndexIn, repeatTimesIn, srcStrideIn, dstGapIn, dstfracGapIn, 0) {}
 
-  uint16_t startIndex = 0;
-  uint8_t repeatTimes = 0;
-  uint16_t srcStride = 0;
-  uint16_t dstGap = 0;
-  uint16_t dstFracGap = 0;
-  uint8_t addrMode = 0;
+  Encoded<uint16_t> startIndex = 0;
+  Encoded<uint8_t> repeatTimes = 0;
+  Encoded<uint16_t> srcStride = 0;
+  Encoded<uint16_t> dstGap = 0;
+  Encoded<uint16_t> dstFracGap = 0;
+  Encoded<uint8_t> addrMode = 0;
 };
 
 struct IsResetLoad3dConfig {
@@ -75,11 +81,11 @@ inline constexpr IsResetLoad3dConfig IS_RESER_LOAD3D_DEFAULT_CONFIG = {true, tru
 template <typename T>
 struct LoadData3DParamsV2 {
   LoadData3DParamsV2() = default;
-  LoadData3DParamsV2(const uint8_t padListIn[PAD_SIZE], const uint16_t l1HIn, const uint16_t l1WIn,
-                     const uint16_t channelSizeIn, const uint16_t kExtensionIn, const uint16_t mExtensionIn,
-                     const uint16_t kStartPtIn, const uint16_t mStartPtIn, const uint8_t strideWIn,
-                     const uint8_t strideHIn, const uint8_t filterWIn, const uint8_t filterHIn,
-                     const uint8_t dilationFilterWIn, const uint8_t dilationFilterHIn, const bool enTransposeIn,
+  LoadData3DParamsV2(const uint8_t padListIn[PAD_SIZE], Encoded<uint16_t> l1HIn, Encoded<uint16_t> l1WIn,
+                     Encoded<uint16_t> channelSizeIn, Encoded<uint16_t> kExtensionIn, Encoded<uint16_t> mExtensionIn,
+                     Encoded<uint16_t> kStartPtIn, Encoded<uint16_t> mStartPtIn, Encoded<uint8_t> strideWIn,
+                     Encoded<uint8_t> strideHIn, Encoded<uint8_t> filterWIn, Encoded<uint8_t> filterHIn,
+                     Encoded<uint8_t> dilationFilterWIn, Encoded<uint8_t> dilationFilterHIn, const bool enTransposeIn,
                      const bool enSmallKIn, const T padValueIn, const bool filterSizeWIn = false,
                      const bool filterSizeHIn = false, const bool fMatrixCtrlIn = false)
       : l1H(l1HIn),
@@ -105,19 +111,19 @@ struct LoadData3DParamsV2 {
   }
 
   uint8_t padList[PAD_SIZE] = {0};  // left, right, top, bottom
-  uint16_t l1H = 0;
-  uint16_t l1W = 0;
-  uint16_t channelSize = 0;
-  uint16_t kExtension = 0;
-  uint16_t mExtension = 0;
-  uint16_t kStartPt = 0;
-  uint16_t mStartPt = 0;
-  uint8_t strideW = 1;
-  uint8_t strideH = 1;
-  uint8_t filterW = 1;
-  uint8_t filterH = 1;
-  uint8_t dilationFilterW = 1;
-  uint8_t dilationFilterH = 1;
+  Encoded<uint16_t> l1H = 0;
+  Encoded<uint16_t> l1W = 0;
+  Encoded<uint16_t> channelSize = 0;
+  Encoded<uint16_t> kExtension = 0;
+  Encoded<uint16_t> mExtension = 0;
+  Encoded<uint16_t> kStartPt = 0;
+  Encoded<uint16_t> mStartPt = 0;
+  Encoded<uint8_t> strideW = 1;
+  Encoded<uint8_t> strideH = 1;
+  Encoded<uint8_t> filterW = 1;
+  Encoded<uint8_t> filterH = 1;
+  Encoded<uint8_t> dilationFilterW = 1;
+  Encoded<uint8_t> dilationFilterH = 1;
   bool enTranspose = false;
   bool enSmallK = false;
   T padValue = 0;
@@ -128,7 +134,7 @@ struct LoadData3DParamsV2 {
 
 struct LoadData3DParamsV2Pro {
   LoadData3DParamsV2Pro() = default;
-  LoadData3DParamsV2Pro(const uint16_t channelSizeIn, const bool enTransposeIn, const bool enSmallKIn,
+  LoadData3DParamsV2Pro(Encoded<uint16_t> channelSizeIn, const bool enTransposeIn, const bool enSmallKIn,
                         const bool filterSizeWIn, const bool filterSizeHIn, const bool fMatrixCtrlIn,
                         const uint64_t extConfigIn, const uint64_t filterConfigIn)
       : channelSize(channelSizeIn),
@@ -140,7 +146,7 @@ struct LoadData3DParamsV2Pro {
         extConfig(extConfigIn),
         filterConfig(filterConfigIn) {}
 
-  uint16_t channelSize = 0;
+  Encoded<uint16_t> channelSize = 0;
   bool enTranspose = false;
   bool enSmallK = false;
   bool filterSizeW = false;
@@ -154,34 +160,34 @@ enum class FmatrixMode : uint8_t { FMATRIX_LEFT = 0, FMATRIX_RIGHT = 1 };
 
 struct LoadDataRepeatParam {
   LoadDataRepeatParam() = default;
-  LoadDataRepeatParam(const uint16_t repeatStrideIn, const uint8_t repeatTimeIn, const uint8_t repeatModeIn)
+  LoadDataRepeatParam(Encoded<uint16_t> repeatStrideIn, Encoded<uint8_t> repeatTimeIn, Encoded<uint8_t> repeatModeIn)
       : repeatStride(repeatStrideIn), repeatTime(repeatTimeIn), repeatMode(repeatModeIn) {}
 
-  uint16_t repeatStride = 0;
-  uint8_t repeatTime = 1;
-  uint8_t repeatMode = 0;  // 0: along the height (m) of the destination, 1: along its width (k)
-  uint8_t reserved = 0;
+  Encoded<uint16_t> repeatStride = 0;
+  Encoded<uint8_t> repeatTime = 1;
+  Encoded<uint8_t> repeatMode = 0;  // 0: along the height (m) of the destination, 1: along its width (k)
+  Encoded<uint8_t> reserved = 0;
 };
 
 template <typename U>
 struct InitConstValueParams {
   InitConstValueParams() = default;
-  InitConstValueParams(const uint16_t repeatTimesIn, const uint16_t blockNumIn, const uint16_t dstGapIn,
+  InitConstValueParams(Encoded<uint16_t> repeatTimesIn, Encoded<uint16_t> blockNumIn, Encoded<uint16_t> dstGapIn,
                        const U initValueIn)
       : repeatTimes(repeatTimesIn), blockNum(blockNumIn), dstGap(dstGapIn), initValue(initValueIn) {}
-  InitConstValueParams(const uint16_t repeatTimesIn, const U initValueIn)
+  InitConstValueParams(Encoded<uint16_t> repeatTimesIn, const U initValueIn)
       : repeatTimes(repeatTimesIn), initValue(initValueIn) {}
 
-  uint16_t repeatTimes = 0;
-  uint16_t blockNum = 0;
-  uint16_t dstGap = 0;
+  Encoded<uint16_t> repeatTimes = 0;
+  Encoded<uint16_t> blockNum = 0;
+  Encoded<uint16_t> dstGap = 0;
   U initValue = 0;
 };
 
 struct MmadParams {
   MmadParams() = default;
-  MmadParams(const uint16_t mIn, const uint16_t nIn, const uint16_t kIn, const bool isBiasIn, const int32_t fmOffsetIn,
-             const bool enSsparseIn, const bool enWinogradAIn, const bool enWinogradBIn)
+  MmadParams(Encoded<uint16_t> mIn, Encoded<uint16_t> nIn, Encoded<uint16_t> kIn, const bool isBiasIn,
+             const int32_t fmOffsetIn, const bool enSsparseIn, const bool enWinogradAIn, const bool enWinogradBIn)
       : m(mIn),
         n(nIn),
         k(kIn),
@@ -190,19 +196,24 @@ struct MmadParams {
         enSsparse(enSsparseIn),
         enWinogradA(enWinogradAIn),
         enWinogradB(enWinogradBIn) {}
-  MmadParams(const uint16_t mIn, const uint16_t nIn, const uint16_t kIn, const uint8_t unitFlagIn,
+  MmadParams(Encoded<uint16_t> mIn, Encoded<uint16_t> nIn, Encoded<uint16_t> kIn, Encoded<uint8_t> unitFlagIn,
              const bool cmatrixSourceIn, const bool cmatrixInitValIn)
-      : m(mIn), n(nIn), k(kIn), unitFlag(unitFlagIn), cmatrixSource(cmatrixSourceIn), cmatrixInitVal(cmatrixInitValIn) {}
+      : m(mIn),
+        n(nIn),
+        k(kIn),
+        unitFlag(unitFlagIn),
+        cmatrixSource(cmatrixSourceIn),
+        cmatrixInitVal(cmatrixInitValIn) {}
 
-  uint16_t m = 0;
-  uint16_t n = 0;
-  uint16_t k = 0;
+  Encoded<uint16_t> m = 0;
+  Encoded<uint16_t> n = 0;
+  Encoded<uint16_t> k = 0;
   bool isBias = false;
   int32_t fmOffset = 0;
   bool enSsparse = false;
   bool enWinogradA = false;
   bool enWinogradB = false;
-  uint8_t unitFlag = 0;
+  Encoded<uint8_t> unitFlag = 0;
   bool kDirectionAlign = false;
   bool cmatrixSource = false;
   bool cmatrixInitVal = true;
@@ -221,13 +232,13 @@ inline constexpr FixpipeConfig CFG_ROW_MAJOR = {CO2Layout::ROW_MAJOR};
 
 struct FixpipeParamsV220 {
   FixpipeParamsV220() = default;
-  FixpipeParamsV220(const uint16_t nSizeIn, const uint16_t mSizeIn, const uint16_t srcStrideIn,
+  FixpipeParamsV220(Encoded<uint16_t> nSizeIn, Encoded<uint16_t> mSizeIn, Encoded<uint16_t> srcStrideIn,
                     const uint32_t dstStrideIn, const bool reluEnIn)
       : nSize(nSizeIn), mSize(mSizeIn), srcStride(srcStrideIn), dstStride(dstStrideIn), reluEn(reluEnIn) {}
-  FixpipeParamsV220(const uint16_t nSizeIn, const uint16_t mSizeIn, const uint16_t srcStrideIn,
+  FixpipeParamsV220(Encoded<uint16_t> nSizeIn, Encoded<uint16_t> mSizeIn, Encoded<uint16_t> srcStrideIn,
                     const uint32_t dstStrideIn, const bool reluEnIn, const QuantMode_t quantPreIn,
-                    const int64_t deqScalarIn, const uint16_t ndNumIn, const uint16_t srcNdStrideIn,
-                    const uint16_t dstNdStrideIn, const uint8_t unitFlagIn, const bool isChannelSplitIn = false)
+                    const int64_t deqScalarIn, Encoded<uint16_t> ndNumIn, Encoded<uint16_t> srcNdStrideIn,
+                    Encoded<uint16_t> dstNdStrideIn, Encoded<uint8_t> unitFlagIn, const bool isChannelSplitIn = false)
       : nSize(nSizeIn),
         mSize(mSizeIn),
         srcStride(srcStrideIn),
@@ -241,17 +252,17 @@ struct FixpipeParamsV220 {
         unitFlag(unitFlagIn),
         isChannelSplit(isChannelSplitIn) {}
 
-  uint16_t nSize = 0;
-  uint16_t mSize = 0;
-  uint16_t srcStride = 0;  // between the 16-column strips of the source, in rows of 16 elements
-  uint32_t dstStride = 0;  // NZ2ND: elements of a row; NZ: between 16-column strips, in 32 bytes
+  Encoded<uint16_t> nSize = 0;
+  Encoded<uint16_t> mSize = 0;
+  Encoded<uint16_t> srcStride = 0;  // between the 16-column strips of the source, in rows of 16 elements
+  uint32_t dstStride = 0;           // NZ2ND: elements of a row; NZ: between 16-column strips, in 32 bytes
   QuantMode_t quantPre = QuantMode_t::NoQuant;
   uint64_t deqScalar = 0;
-  uint16_t ndNum = 1;
-  uint16_t srcNdStride = 0;
-  uint16_t dstNdStride = 0;
+  Encoded<uint16_t> ndNum = 1;
+  Encoded<uint16_t> srcNdStride = 0;
+  Encoded<uint16_t> dstNdStride = 0;
   bool reluEn = false;
-  uint8_t unitFlag = 0;
+  Encoded<uint8_t> unitFlag = 0;
   bool isChannelSplit = false;
 };
 

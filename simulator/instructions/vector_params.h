@@ -4,7 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "instructions/encoded.h"
+
 namespace AscendC {
+
+using ascend_sim::Encoded;
 
 inline constexpr int32_t ONE_BLK_SIZE = 32;           // bytes of a data block
 inline constexpr int32_t ONE_REPEAT_BYTE_SIZE = 256;  // eight data blocks: what one repeat reads
@@ -40,14 +44,14 @@ enum class ReduceType : uint8_t { SUM = 0, MAX, MIN };
 // between the first blocks of two repeats.
 struct UnaryRepeatParams {
   UnaryRepeatParams() = default;
-  UnaryRepeatParams(const uint16_t dstBlkStrideIn, const uint16_t srcBlkStrideIn, const uint8_t dstRepStrideIn,
-                    const uint8_t srcRepStrideIn)
+  UnaryRepeatParams(Encoded<uint16_t> dstBlkStrideIn, Encoded<uint16_t> srcBlkStrideIn, Encoded<uint8_t> dstRepStrideIn,
+                    Encoded<uint8_t> srcRepStrideIn)
       : dstBlkStride(dstBlkStrideIn),
         srcBlkStride(srcBlkStrideIn),
         dstRepStride(dstRepStrideIn),
         srcRepStride(srcRepStrideIn) {}
-  UnaryRepeatParams(const uint16_t dstBlkStrideIn, const uint16_t srcBlkStrideIn, const uint8_t dstRepStrideIn,
-                    const uint8_t srcRepStrideIn, const bool halfBlockIn)
+  UnaryRepeatParams(Encoded<uint16_t> dstBlkStrideIn, Encoded<uint16_t> srcBlkStrideIn, Encoded<uint8_t> dstRepStrideIn,
+                    Encoded<uint8_t> srcRepStrideIn, const bool halfBlockIn)
       : dstBlkStride(dstBlkStrideIn),
         srcBlkStride(srcBlkStrideIn),
         dstRepStride(dstRepStrideIn),
@@ -55,10 +59,10 @@ struct UnaryRepeatParams {
         halfBlock(halfBlockIn) {}
 
   uint32_t blockNumber = DEFAULT_BLK_NUM;
-  uint16_t dstBlkStride = DEFAULT_BLK_STRIDE;
-  uint16_t srcBlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t dstRepStride = DEFAULT_REPEAT_STRIDE;
-  uint8_t srcRepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint16_t> dstBlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint16_t> srcBlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> dstRepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint8_t> srcRepStride = DEFAULT_REPEAT_STRIDE;
   bool repeatStrideMode = false;
   bool strideSizeMode = false;
   bool halfBlock = false;
@@ -66,8 +70,9 @@ struct UnaryRepeatParams {
 
 struct BinaryRepeatParams {
   BinaryRepeatParams() = default;
-  BinaryRepeatParams(const uint8_t dstBlkStrideIn, const uint8_t src0BlkStrideIn, const uint8_t src1BlkStrideIn,
-                     const uint8_t dstRepStrideIn, const uint8_t src0RepStrideIn, const uint8_t src1RepStrideIn)
+  BinaryRepeatParams(Encoded<uint8_t> dstBlkStrideIn, Encoded<uint8_t> src0BlkStrideIn,
+                     Encoded<uint8_t> src1BlkStrideIn, Encoded<uint8_t> dstRepStrideIn,
+                     Encoded<uint8_t> src0RepStrideIn, Encoded<uint8_t> src1RepStrideIn)
       : dstBlkStride(dstBlkStrideIn),
         src0BlkStride(src0BlkStrideIn),
         src1BlkStride(src1BlkStrideIn),
@@ -76,59 +81,59 @@ struct BinaryRepeatParams {
         src1RepStride(src1RepStrideIn) {}
 
   uint32_t blockNumber = DEFAULT_BLK_NUM;
-  uint8_t dstBlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t src0BlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t src1BlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t dstRepStride = DEFAULT_REPEAT_STRIDE;
-  uint8_t src0RepStride = DEFAULT_REPEAT_STRIDE;
-  uint8_t src1RepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint8_t> dstBlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> src0BlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> src1BlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> dstRepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint8_t> src0RepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint8_t> src1RepStride = DEFAULT_REPEAT_STRIDE;
   bool repeatStrideMode = false;
   bool strideSizeMode = false;
 };
 
 struct CopyRepeatParams {
   CopyRepeatParams() = default;
-  CopyRepeatParams(const uint16_t dstStrideIn, const uint16_t srcStrideIn, uint16_t dstRepeatSizeIn,
-                   uint16_t srcRepeatSizeIn)
+  CopyRepeatParams(Encoded<uint16_t> dstStrideIn, Encoded<uint16_t> srcStrideIn, Encoded<uint16_t> dstRepeatSizeIn,
+                   Encoded<uint16_t> srcRepeatSizeIn)
       : dstStride(dstStrideIn),
         srcStride(srcStrideIn),
         dstRepeatSize(dstRepeatSizeIn),
         srcRepeatSize(srcRepeatSizeIn) {}
 
-  uint16_t dstStride = DEFAULT_BLK_STRIDE;
-  uint16_t srcStride = DEFAULT_BLK_STRIDE;
-  uint16_t dstRepeatSize = DEFAULT_REPEAT_STRIDE;
-  uint16_t srcRepeatSize = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint16_t> dstStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint16_t> srcStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint16_t> dstRepeatSize = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint16_t> srcRepeatSize = DEFAULT_REPEAT_STRIDE;
 };
 
 struct BrcbRepeatParams {
   BrcbRepeatParams() = default;
-  BrcbRepeatParams(const uint16_t dstBlkStrideIn, const uint16_t dstRepStrideIn)
+  BrcbRepeatParams(Encoded<uint16_t> dstBlkStrideIn, Encoded<uint16_t> dstRepStrideIn)
       : dstRepStride(dstRepStrideIn), dstBlkStride(dstBlkStrideIn) {}
 
   uint32_t blockNumber = DEFAULT_BLK_NUM;
-  uint16_t dstRepStride = DEFAULT_REPEAT_STRIDE;
-  uint16_t dstBlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t src0BlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t src1BlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t src0RepStride = DEFAULT_REPEAT_STRIDE;
-  uint8_t src1RepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint16_t> dstRepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint16_t> dstBlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> src0BlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> src1BlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> src0RepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint8_t> src1RepStride = DEFAULT_REPEAT_STRIDE;
   bool repeatStrideMode = false;
   bool strideSizeMode = false;
 };
 
 struct GatherRepeatParams {
   GatherRepeatParams() = default;
-  GatherRepeatParams(const uint8_t dstBlkStrideIn, const uint8_t dstRepStrideIn)
-      : dstRepStride(dstRepStrideIn), dstBlkStride(dstBlkStrideIn) {}
+  GatherRepeatParams(Encoded<uint8_t> dstBlkStrideIn, Encoded<uint8_t> dstRepStrideIn)
+      : dstRepStride(static_cast<uint8_t>(dstRepStrideIn)), dstBlkStride(dstBlkStrideIn) {}
 
   uint32_t blockNumber = DEFAULT_BLK_NUM;
-  uint16_t dstRepStride = DEFAULT_REPEAT_STRIDE;
-  uint8_t dstBlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t src0BlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t src1BlkStride = DEFAULT_BLK_STRIDE;
-  uint8_t src0RepStride = DEFAULT_REPEAT_STRIDE;
-  uint8_t src1RepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint16_t> dstRepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint8_t> dstBlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> src0BlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> src1BlkStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint8_t> src0RepStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint8_t> src1RepStride = DEFAULT_REPEAT_STRIDE;
   bool repeatStrideMode = false;
   bool strideSizeMode = false;
 };
@@ -138,23 +143,23 @@ inline constexpr GatherMaskMode defaultGatherMaskMode = GatherMaskMode::VERSION_
 
 struct GatherMaskParams {
   GatherMaskParams() = default;
-  GatherMaskParams(const uint8_t src0BlockStrideIn, const uint16_t repeatTimesIn, const uint16_t src0RepeatStrideIn,
-                   const uint8_t src1RepeatStrideIn)
+  GatherMaskParams(Encoded<uint8_t> src0BlockStrideIn, Encoded<uint16_t> repeatTimesIn,
+                   Encoded<uint16_t> src0RepeatStrideIn, Encoded<uint8_t> src1RepeatStrideIn)
       : src0BlockStride(src0BlockStrideIn),
         repeatTimes(repeatTimesIn),
         src0RepeatStride(src0RepeatStrideIn),
         src1RepeatStride(src1RepeatStrideIn) {}
 
-  uint8_t src0BlockStride = DEFAULT_BLK_STRIDE;
-  uint16_t repeatTimes = 0;
-  uint16_t src0RepeatStride = DEFAULT_REPEAT_STRIDE;
-  uint8_t src1RepeatStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint8_t> src0BlockStride = DEFAULT_BLK_STRIDE;
+  Encoded<uint16_t> repeatTimes = 0;
+  Encoded<uint16_t> src0RepeatStride = DEFAULT_REPEAT_STRIDE;
+  Encoded<uint8_t> src1RepeatStride = DEFAULT_REPEAT_STRIDE;
 };
 
 struct TransDataTo5HDParams {
   TransDataTo5HDParams() = default;
-  TransDataTo5HDParams(const bool dstHighHalfIn, const bool srcHighHalfIn, const uint8_t repeatTimesIn,
-                       const uint16_t dstRepStrideIn, const uint16_t srcRepStrideIn)
+  TransDataTo5HDParams(const bool dstHighHalfIn, const bool srcHighHalfIn, Encoded<uint8_t> repeatTimesIn,
+                       Encoded<uint16_t> dstRepStrideIn, Encoded<uint16_t> srcRepStrideIn)
       : dstHighHalf(dstHighHalfIn),
         srcHighHalf(srcHighHalfIn),
         repeatTimes(repeatTimesIn),
@@ -163,9 +168,9 @@ struct TransDataTo5HDParams {
 
   bool dstHighHalf = false;
   bool srcHighHalf = false;
-  uint8_t repeatTimes = 1;
-  uint16_t dstRepStride = 0;
-  uint16_t srcRepStride = 0;
+  Encoded<uint8_t> repeatTimes = 1;
+  Encoded<uint16_t> dstRepStride = 0;
+  Encoded<uint16_t> srcRepStride = 0;
 };
 
 template <typename T>
@@ -174,17 +179,17 @@ class LocalTensor;
 struct MrgSort4Info {
   MrgSort4Info() = default;
   MrgSort4Info(const uint16_t elementLengthsIn[MRG_SORT_ELEMENT_LEN], const bool ifExhaustedSuspensionIn,
-               const uint16_t validBitIn, const uint16_t repeatTimesIn)
+               Encoded<uint16_t> validBitIn, Encoded<uint16_t> repeatTimesIn)
       : ifExhaustedSuspension(ifExhaustedSuspensionIn),
         validBit(validBitIn),
-        repeatTimes(static_cast<uint8_t>(repeatTimesIn)) {
+        repeatTimes(static_cast<uint16_t>(repeatTimesIn)) {
     for (int32_t i = 0; i < MRG_SORT_ELEMENT_LEN; ++i) elementLengths[i] = elementLengthsIn[i];
   }
 
   uint16_t elementLengths[MRG_SORT_ELEMENT_LEN] = {0};
   bool ifExhaustedSuspension = false;
-  uint16_t validBit = 0;
-  uint8_t repeatTimes = 1;
+  Encoded<uint16_t> validBit = 0;
+  Encoded<uint8_t> repeatTimes = 1;
 };
 
 }  // namespace AscendC
