@@ -1,4 +1,4 @@
-"""Every row of rows.py: the call is refused as the row says, nothing has changed, and the valid call is valid."""
+"""Every row of the table: the call is refused as the row says, nothing has changed, and the valid call is valid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import npu_flash_attention as fa
 import pytest
 import torch
 
-from .rows import ACCEPTED, NOT_HERE, ROWS, Row
+from .row import ACCEPTED, Row
+from .rows import NOT_HERE, ROWS
 from .valid_calls import BACKWARD, ENTRIES, FORWARD, VALID, Arguments, call, takes, with_statistics
 
 

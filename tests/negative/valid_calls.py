@@ -194,6 +194,6 @@ def _spelt(entry: str, arguments: Arguments) -> Arguments:
         spelt.pop("dropout_mask", None)
     if entry in ("v3", "grad_v3"):
         for name in LENGTHS:
-            if isinstance(spelt.get(name), list):
+            if type(spelt.get(name)) is list and all(type(end) is int and abs(end) < 2**63 for end in spelt[name]):
                 spelt[name] = torch.tensor(spelt[name], dtype=torch.int64)
     return spelt
