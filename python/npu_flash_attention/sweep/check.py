@@ -1,0 +1,196 @@
+"""Runs one case on one backend, forward and backward, and judges every result by the golden model."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import api, backends, golden, rng
+from ..errors import AttentionError
+from ..precision import Comparison, compare
+from .cases import Case
+from .floors import floors
+from .inputs import Inputs, build
+from .plain import GRADIENT_OF, plain
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of a case: `status` is ok, failed, refused (the call is not valid) or skipped (not by this backend)."""
+
+    case: Case
+    status: str
+    seconds: float
+    comparisons: list[Comparison] = dataclasses.field(default_factory=list)
+    message: str = ""  # the first thing that is wrong
+
+    @property
+    def worst(self) -> Comparison | None:
+        return max(self.comparisons, key=lambda c: c.ratio, default=None)
+
+
+def run(case: Case, backend: str) -> Outcome:
+    """Calls the operator on `backend`; never raises for what the operator does."""
+    start = time.perf_counter()
+
+    def outcome(status: str, message: str = "", comparisons: list[Comparison] | None = None) -> Outcome:
+        return Outcome(case, status, time.perf_counter() - start, comparisons or [], message)
+
+    try:
+        inputs = build(case)
+        with backends.backend(backend):
+            results = operator_results(inputs)
+        comparisons = judge(inputs, results, referee=backend == "golden")
+    except AttentionError as error:
+        return outcome("refused", f"AttentionError ({error.status}): {error}")
+    except NotImplementedError as error:
+        return outcome("skipped", str(error))
+    except Exception as error:  # a crash is a result of the sweep, not its end
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return outcome("failed", f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})")
+    failures = [c.failure for c in comparisons if c.failure]
+    return outcome("failed" if failures else "ok", failures[0] if failures else "", comparisons)
+
+
+def operator_results(inputs: Inputs) -> dict[str, Tensor]:
+    """Every result of forward and backward by name; those of the explicit grad op carry the prefix "grad."."""
+    case = inputs.case
+    leaves = {name: _leaf(tensor) for name, tensor in inputs.differentiable().items()}
+    state = rng.get_rng_state()
+    try:
+        rng.manual_seed(case.seed)  # v3 has no seed of its own
+        forward = call_forward(inputs, leaves)
+    finally:
+        rng.set_rng_state(state)
+    out, softmax_max, softmax_sum = forward[:3]
+    gradients = torch.autograd.grad(out, list(leaves.values()), inputs.dy)
+    results = {"attention_out": out, "softmax_max": softmax_max, "softmax_sum": softmax_sum}
+    results |= {GRADIENT_OF[name]: grad for name, grad in zip(leaves, gradients, strict=True)}
+    if case.dropout != "external":  # the grad ops know no mask but the one that seed and offset name
+        explicit = call_backward(inputs, out.detach(), softmax_max, softmax_sum, *forward[4:6])
+        results |= {f"grad.{name}": tensor for name, tensor in explicit.items()}
+    return {name: tensor.detach() for name, tensor in results.items()}
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    """The same memory as a leaf of autograd."""
+    return tensor.detach().requires_grad_()
+
+
+def layout_text(case: Case) -> str:
+    if case.spelling == "lower":
+        return case.layout.lower()
+    return case.layout.capitalize() if case.spelling == "mixed" else case.layout
+
+
+def call_forward(inputs: Inputs, tensors: dict[str, Tensor]) -> tuple[Any, ...]:
+    """The entry point that the case names; `tensors` replaces the differentiable inputs."""
+    case = inputs.case
+    options = inputs.options | {name: t for name, t in tensors.items() if name not in ("query", "key", "value")}
+    function: Any = {
+        "v1": api.npu_fusion_attention,
+        "v2": api.npu_fusion_attention_v2,
+        "v3": api.npu_fusion_attention_v3,
+    }[case.entry]
+    if case.entry == "v3":
+        options = _drop(options, "dropout_mask", "seed", "offset")
+    options = _as_entry(case, options)
+    return function(tensors["query"], tensors["key"], tensors["value"], case.heads, layout_text(case), **options)
+
+
+def call_backward(
+    inputs: Inputs, out: Tensor, softmax_max: Tensor, softmax_sum: Tensor, seed: Any, offset: Any
+) -> dict[str, Tensor]:
+    """The explicit grad op that belongs to the case's entry point, on the forward's results."""
+    case = inputs.case
+    options = _drop(inputs.options, "dropout_mask", "scale")
+    options |= {
+        "scale_value": inputs.options["scale"],
+        "softmax_max": softmax_max,
+        "softmax_sum": softmax_sum,
+        "attention_in": out,
+        "seed": seed,
+        "offset": offset,
+    }
+    if case.dropout == "external_stream":
+        options |= {"seed": case.seed, "offset": 0}
+    function: Any = {
+        "v1": api.npu_fusion_attention_grad,
+        "v2": api.npu_fusion_attention_grad_v2,
+        "v3": api.npu_fusion_attention_grad_v3,
+    }[case.entry]
+    gradients = function(
+        inputs.query, inputs.key, inputs.value, inputs.dy, case.heads, layout_text(case), **_as_entry(case, options)
+    )
+    names = ["dq", "dk", "dv", "dpse", "dq_rope", "dk_rope", "dsink"]
+    if case.entry != "v2":
+        names = ["dq", "dk", "dv", "dpse", "dsink"]
+    expected = {GRADIENT_OF[name] for name in inputs.differentiable()}
+    return {name: grad for name, grad in zip(names, gradients, strict=True) if name in expected}
+
+
+def _drop(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}
+
+
+def _as_entry(case: Case, options: dict[str, Any]) -> dict[str, Any]:
+    """Options under the names of the entry point: v1 and v3 spell the tokens their own way and lack v2's additions."""
+    if case.entry == "v2":
+        return options
+    options = _drop(options, "query_rope", "key_rope", "pse_type", "q_start_idx", "kv_start_idx")
+    options["pre_tockens"], options["next_tockens"] = options.pop("pre_tokens"), options.pop("next_tokens")
+    return options
+
+
+def golden_results(inputs: Inputs) -> dict[str, Tensor]:
+    """The exact results by name, float64."""
+    case = inputs.case
+    arguments = (case.heads, case.layout)
+    forward = golden.forward(inputs.query, inputs.key, inputs.value, *arguments, **inputs.options)
+    backward = golden.backward(
+        inputs.query,
+        inputs.key,
+        inputs.value,
+        inputs.dy,
+        *arguments,
+        softmax_max=forward.softmax_max,
+        softmax_sum=forward.softmax_sum,
+        attention_in=forward.attention_out,
+        **inputs.options,
+    )
+    results = forward._asdict() | backward._asdict()
+    return {name: tensor for name, tensor in results.items() if tensor is not None}
+
+
+def judge(inputs: Inputs, results: dict[str, Tensor], referee: bool = False) -> list[Comparison]:
+    """Compares results with the golden model; with `referee`, the golden model with plain PyTorch in float64 too."""
+    exact = golden_results(inputs)
+    double = inputs.query.dtype == torch.float64
+    clean = build(inputs.case, poison=False) if inputs.case.poison else inputs
+    standard: dict[str, Tensor] = {} if double else plain(clean)
+    floor: dict[str, Tensor] = {} if double else floors(clean, exact)
+    comparisons = [_check_dtypes(inputs, results)]
+    for name, got in results.items():
+        base = name.removeprefix("grad.")
+        comparisons.append(compare(name, got, exact[base], standard.get(base), floor.get(base)))
+    if referee:
+        independent = plain(clean, torch.float64)
+        comparisons += [compare(f"golden.{name}", exact[name], independent[name]) for name in exact]
+    return comparisons
+
+
+def _check_dtypes(inputs: Inputs, results: dict[str, Tensor]) -> Comparison:
+    wide = torch.float64 if inputs.query.dtype == torch.float64 else torch.float32
+    expected = {"attention_out": inputs.query.dtype, "softmax_max": wide, "softmax_sum": wide}
+    expected |= {GRADIENT_OF[name]: tensor.dtype for name, tensor in inputs.differentiable().items()}
+    for name, tensor in results.items():
+        want = expected[name.removeprefix("grad.")]
+        if tensor.dtype != want:
+            failure = f"{name}: expected dtype {want}, got {tensor.dtype}"
+            return Comparison("dtypes", float("inf"), 0.0, float("inf"), failure)
+    return Comparison("dtypes", 0.0, 0.0, 0.0)
