@@ -16,6 +16,7 @@ from .api import (
 )
 from .backends import backend, get_backend, set_backend
 from .errors import AttentionError
+from .explain import Explanation, explain
 from .rng import get_rng_state, manual_seed, set_rng_state
 from .updates import _npu_dropout_gen_mask, npu_attention_update, npu_dropout_gen_mask, npu_ring_attention_update
 
@@ -23,8 +24,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttentionError",
+    "Explanation",
     "_npu_dropout_gen_mask",
     "backend",
+    "explain",
     "get_backend",
     "get_rng_state",
     "golden",

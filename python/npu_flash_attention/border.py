@@ -60,7 +60,7 @@ def integers(name: str, values: Any) -> list[int] | None:
 
 def integer_tensor(name: str, value: Tensor) -> Tensor:
     """`value` as a 1-D tensor of integers on the CPU."""
-    if value.device.type not in ("cpu", "meta"):
+    if value.device.type != "cpu":
         raise AttentionError(f"{name}: tensor must be on CPU, got {value.device}")
     if value.dim() != 1:
         raise AttentionError(f"{name}: tensor must be 1-dimensional, got {value.dim()} dimensions")

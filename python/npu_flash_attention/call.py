@@ -15,6 +15,9 @@ from .border import is_fake
 UNBOUNDED_TOKENS = 2147483647
 
 
+_LAST_AXIS_CONTIGUOUS = ("query", "key", "value", "query_rope", "key_rope")
+
+
 @dataclasses.dataclass
 class Call:
     """Arguments of the forward; shapes and meaning as in `npu_fusion_attention_v2`."""
@@ -60,12 +63,6 @@ class Call:
             setattr(self, name, border.number(name, getattr(self, name)))
         for name in ("input_layout", "softmax_layout"):
             border.text(name, getattr(self, name))
-        for name in ("query", "key", "value", "query_rope", "key_rope"):
-            tensor = getattr(self, name)
-            if tensor is not None and tensor.dim() > 0 and tensor.size(-1) > 1 and tensor.stride(-1) != 1:
-                setattr(self, name, tensor.contiguous())
-        if self.dropout_mask is not None:
-            self.dropout_mask = self.dropout_mask.contiguous()
 
     def options(self) -> dict[str, Any]:
         """Everything but query, key and value, under the names of `golden.forward`."""
@@ -81,13 +78,34 @@ class Call:
         softmax_sum: Tensor | None = None,
         attention_in: Tensor | None = None,
     ) -> Any:
-        """Validates the call; returns the compiled core's Problem or raises AttentionError."""
-        arguments = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        arguments.update(dy=dy, softmax_max=softmax_max, softmax_sum=softmax_sum, attention_in=attention_in)
+        """Validates the call; returns the compiled core's Problem or raises AttentionError.
+
+        Tensors whose strides cannot be said (a last axis that is not contiguous) are replaced by copies, after the
+        call was found valid.
+        """
+        statistics = {"dy": dy, "softmax_max": softmax_max, "softmax_sum": softmax_sum, "attention_in": attention_in}
+        copied = [name for name in _LAST_AXIS_CONTIGUOUS if not _last_axis_is_contiguous(getattr(self, name))]
+        if self.dropout_mask is not None and not self.dropout_mask.is_contiguous():
+            copied.append("dropout_mask")
+        problem = native().build_problem(self._described(statistics, copied))
+        for name in copied:
+            setattr(self, name, getattr(self, name).contiguous())
+        return native().build_problem(self._described(statistics, [])) if copied else problem
+
+    def _described(self, statistics: dict[str, Tensor | None], copied: list[str]) -> dict[str, Any]:
+        """The builder's arguments, taking the tensors in `copied` as if they were copied already."""
+        arguments = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | statistics
         for name, value in arguments.items():
             if isinstance(value, Tensor):
-                arguments[name] = describe(value)
-        return native().build_problem(arguments)
+                address, dtype, sizes, strides = describe(value)
+                arguments[name] = (
+                    (0, dtype, sizes, (*strides[:-1], 1)) if name in copied else (address, dtype, sizes, strides)
+                )
+        return arguments
+
+
+def _last_axis_is_contiguous(tensor: Tensor | None) -> bool:
+    return tensor is None or tensor.dim() == 0 or tensor.size(-1) <= 1 or tensor.stride(-1) == 1
 
 
 def describe(tensor: Tensor) -> tuple[int, str, tuple[int, ...], tuple[int, ...]]:
