@@ -478,10 +478,11 @@ def _attend(
 def _dropout_state(
     call: Call, q_lengths: Tensor | None, kv_lengths: Tensor | None, seed: int | Tensor, offset: int | Tensor
 ) -> Tensor:
+    state = _rng_of(seed, offset)
     generated = call.dropout_mask is None and 0 < call.keep_prob < 1 - 1e-9
     given = isinstance(seed, Tensor) or seed != 0
     if not generated or given or (is_fake(call.query) and not torch.compiler.is_compiling()):
-        return _rng_of(seed, offset)
+        return state
     if not torch.compiler.is_compiling():
         # A refused call must leave the generator as it was.
         call.actual_seq_qlen = None if q_lengths is None else q_lengths.tolist()

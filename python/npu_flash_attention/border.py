@@ -84,6 +84,8 @@ def number(name: str, value: Any) -> float:
 def text(name: str, value: Any) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{name}: expected a string, got {_shown(value)}")
+    if not value.isascii():
+        raise AttentionError(f"{name}: expected ASCII text, got {value!r}")
 
 
 def _shown(value: Any) -> str:
