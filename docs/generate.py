@@ -5,16 +5,20 @@
     python docs/generate.py --check    fail, and say where, if something would change
 
 A page marks a block with a line `<!-- generated: KIND NAME -->` and ends it with `<!-- end generated -->`. KIND is
-`picture` (who sees whom, from PICTURES below) or `api` (signature and docstring of a public name). Pictures are asked
-of both voices on the rules, the compiled core and golden, and are refused where the two differ.
+`picture` (who sees whom, from PICTURES below), `api` (signature and docstring of a public name) or `command` (a command
+line of COMMANDS and what it prints). Pictures are asked of both voices on the rules, the compiled core and golden, and are
+refused where the two differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import inspect
+import io
 import re
+import shlex
 import struct
 import sys
 import zlib
@@ -25,7 +29,7 @@ from typing import Any
 
 import npu_flash_attention
 import torch
-from npu_flash_attention import api, golden
+from npu_flash_attention import api, cli, golden
 from npu_flash_attention.call import UNBOUNDED_TOKENS, Call
 
 DOCS = Path(__file__).resolve().parent
@@ -252,6 +256,8 @@ def signature_text(name: str, function: Any) -> str:
     parts: list[str] = []
     keyword_only = False
     for parameter in signature.parameters.values():
+        if parameter.name == "self" and parameter.annotation is parameter.empty:
+            continue  # of a method; _npu_dropout_gen_mask has a tensor of that name
         if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
             keyword_only = True
             parts.append("*")
@@ -274,22 +280,26 @@ def docstring_markdown(text: str) -> str:
     lines: list[str] = []
     section = ""
     for line in inspect.cleandoc(text).splitlines():
-        line = "`".join(part if i % 2 else part.replace("*", "\\*") for i, part in enumerate(line.split("`")))
         if line in SECTIONS:
             section = line
             lines += [f"**{line.rstrip(':')}**", ""]
         elif section in ("Args:", "Raises:", "Attributes:") and re.match(r"    \S", line):
             names, _, rest = line.strip().partition(":")
-            lines.append(f"- `{names}`:{rest}")
+            lines.append(f"- `{names}`:{_escaped(rest)}")
         elif section and line.startswith("        "):
-            lines.append("  " + line.strip())
+            lines.append("  " + _escaped(line.strip()))
         elif section and line.startswith("    "):
-            lines.append(line.strip())
+            lines.append(_escaped(line.strip()))
         else:
             if line:
                 section = ""
-            lines.append(line)
+            lines.append(_escaped(line))
     return "\n".join(lines) + "\n"
+
+
+def _escaped(line: str) -> str:
+    """Asterisks outside of backticks are products, not emphasis."""
+    return "`".join(part if i % 2 else part.replace("*", "\\*") for i, part in enumerate(line.split("`")))
 
 
 def api_text(name: str) -> str:
@@ -306,10 +316,32 @@ def api_text(name: str) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Commands
+# ---------------------------------------------------------------------------------------------------------------------
+
+COMMANDS = {
+    "explain": "explain --layout TND --q-lens 16,8 --kv-lens 16,12 --heads 8 --kv-heads 2 --head-dim 64 --mode 3 --sequence 1",
+    "refused": "explain --layout BNSD --heads 8 --kv-heads 3",
+    "sweep": "sweep --layout BNSD,TND --mode 2,3 --seq 63 --keep-prob 1,0.9 --quiet",
+}
+
+
+def command_text(name: str) -> str:
+    """A command line of the package with what it prints and, unless it is 0, its exit code."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = cli.main(shlex.split(COMMANDS[name]))
+    printed = "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+    if code != 0:
+        printed += f"$ echo $?\n{code}\n"
+    return f"```console\n$ npu-flash-attention {COMMANDS[name]}\n{printed}```\n"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Pages
 # ---------------------------------------------------------------------------------------------------------------------
 
-KINDS = {"picture": picture_text, "api": api_text}
+KINDS = {"picture": picture_text, "api": api_text, "command": command_text}
 
 
 def regenerated(page: str) -> str:

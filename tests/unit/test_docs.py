@@ -8,6 +8,7 @@ import importlib.util
 import io
 import itertools
 import re
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from typing import Any
 
 import npu_flash_attention
 import pytest
+from npu_flash_attention import cli
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = ("quickstart", "semantics", "api", "differences", "architecture", "libraries", "testing")
@@ -105,12 +107,45 @@ def test_every_public_name_is_in_the_reference(generate: ModuleType) -> None:
     assert set(npu_flash_attention.__all__) <= described
 
 
+def test_case_files_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [fence[2] for page in PAGES for fence in FENCE.finditer(read(page)) if fence[1] == "yaml"]
+    assert files
+    for text in files:
+        (tmp_path / "cases.yaml").write_text(text)
+        assert cli.main(["sweep", "--file", str(tmp_path / "cases.yaml"), "--quiet"]) == cli.OK
+        assert re.fullmatch(r"(\d+) calls on cpu: \1 ok\n", capsys.readouterr().out)
+
+
+def test_commands_know_their_flags() -> None:
+    """Every `npu-flash-attention` line of a console block that is not run has flags that exist."""
+    lines = [
+        line.removeprefix("$ npu-flash-attention ")
+        for page in PAGES
+        for fence in FENCE.finditer(read(page))
+        if fence[1] == "console"
+        for line in fence[2].splitlines()
+        if line.startswith("$ npu-flash-attention ")
+    ]
+    assert lines
+    for line in lines:
+        cli._parser().parse_args(shlex.split(line))  # exits where a flag is unknown
+
+
 @pytest.mark.parametrize("page", ["architecture", "libraries", "testing"])
 def test_files_that_pages_name_exist(page: str) -> None:
     named = re.findall(r"`((?:op_kernel|op_host|python|simulator|tests|docs|benchmarks)/[\w./-]*)`", read(page))
     assert named
     for name in named:
         assert (DOCS.parent / name).exists(), f"docs/{page}.md: {name}"
+
+
+def test_architecture_names_every_module_of_the_package() -> None:
+    package = Path(npu_flash_attention.__file__).parent
+    modules = {path.relative_to(package).as_posix() for path in package.glob("**/*.py")}
+    page = read("architecture")
+    for module in sorted(modules - {"__init__.py", "sweep/__init__.py"}):
+        shown = module.removeprefix("sweep/") if module.startswith("sweep/") else f"python/npu_flash_attention/{module}"
+        assert f"`{shown}`" in page, f"docs/architecture.md does not say what {module} is for"
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
