@@ -53,6 +53,12 @@ struct CubeRegisters {
   static constexpr int kUnits = 256;
   std::array<bool, kUnits> unit_full{};
   std::array<SyncCell, kUnits> unit_cell{};
+
+  // The last Mmad on each unit that was too small for the pipe to order its successor by itself; 0: none.
+  std::array<Tick, kUnits> small_product{};
+
+  // SetFixpipe...: scalar quantisation for DataCopy out of L0C.
+  uint64_t quantisation = 0;
 };
 
 }  // namespace ascend_sim

@@ -46,13 +46,6 @@ void RunScalar(Instruction& frame, ScalarOp op, ElementType dst_type, ElementTyp
                const VectorOperand& src, uint64_t scalar_bits, const MaskArgument& mask, int repeats);
 
 template <typename T>
-uint64_t ScalarBits(T value) {
-  uint64_t bits = 0;
-  __builtin_memcpy(&bits, &value, sizeof(T));
-  return bits;
-}
-
-template <typename T>
 VectorOperand UbOperand(const Instruction& frame, const char* name, const AscendC::LocalTensor<T>& tensor,
                         uint32_t block_stride = 1, uint32_t repeat_stride = 8) {
   return {frame.Local(name, tensor, Hardware::UB), sizeof(T), block_stride, repeat_stride};
@@ -85,8 +78,8 @@ void CallScalar(const char* name, ScalarOp op, const AscendC::LocalTensor<T>& ds
   Instruction frame(name, PIPE_V, where);
   RunScalar(frame, op, TypeOf<T>(), TypeOf<U>(),
             UbOperand(frame, "dst", dst, strides.dstBlkStride, strides.dstRepStride),
-            UbOperand(frame, "src", src, strides.srcBlkStride, strides.srcRepStride),
-            ScalarBits(static_cast<U>(scalar)), mask, repeats);
+            UbOperand(frame, "src", src, strides.srcBlkStride, strides.srcRepStride), LowBits(static_cast<U>(scalar)),
+            mask, repeats);
 }
 
 // Strides of the tensor form: blocks side by side. A narrower operand fills fewer blocks of a repeat.

@@ -64,7 +64,7 @@ void CallCompareScalar(const char* name, const AscendC::LocalTensor<U>& dst, con
   static_assert(kIsOneOf<U, int8_t, uint8_t>, "CompareScalar: the result is int8_t or uint8_t");
   Instruction frame(name, PIPE_V, where);
   RunCompare(frame, mode, TypeOf<T>(), frame.Local("dst", dst, Hardware::UB),
-             UbOperand(frame, "src0", src0, strides.srcBlkStride, strides.srcRepStride), nullptr, ScalarBits(scalar),
+             UbOperand(frame, "src0", src0, strides.srcBlkStride, strides.srcRepStride), nullptr, LowBits(scalar),
              repeats.Resolve(frame, sizeof(T)));
 }
 
@@ -207,7 +207,7 @@ void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const Loca
             SELMODE selMode, uint64_t mask[], Encoded<uint8_t> repeatTime, const BinaryRepeatParams& repeatParams,
             ASCEND_SIM_CALLER) {
   ascend_sim::CallSelect<T, U>(dst, &selMask, src0, nullptr,
-                               {selMode, nullptr, nullptr, false, ascend_sim::ScalarBits(src1)},
+                               {selMode, nullptr, nullptr, false, ascend_sim::LowBits(src1)},
                                ascend_sim::MaskArgument::Of<isSetMask>(mask), repeatTime, repeatParams, where);
 }
 template <typename T, typename U, bool isSetMask = true>
@@ -215,14 +215,14 @@ void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const Loca
             SELMODE selMode, uint64_t mask, Encoded<uint8_t> repeatTime, const BinaryRepeatParams& repeatParams,
             ASCEND_SIM_CALLER) {
   ascend_sim::CallSelect<T, U>(dst, &selMask, src0, nullptr,
-                               {selMode, nullptr, nullptr, false, ascend_sim::ScalarBits(src1)},
+                               {selMode, nullptr, nullptr, false, ascend_sim::LowBits(src1)},
                                ascend_sim::MaskArgument::Of<isSetMask>(mask), repeatTime, repeatParams, where);
 }
 template <typename T, typename U>
 void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0, T src1,
             SELMODE selMode, uint32_t count, ASCEND_SIM_CALLER) {
   ascend_sim::CallSelect<T, U>(dst, &selMask, src0, nullptr,
-                               {selMode, nullptr, nullptr, false, ascend_sim::ScalarBits(src1)},
+                               {selMode, nullptr, nullptr, false, ascend_sim::LowBits(src1)},
                                ascend_sim::MaskArgument::Tensor(count), 1, BinaryRepeatParams(), where);
 }
 

@@ -54,7 +54,7 @@ void CallDuplicate(const AscendC::LocalTensor<T>& dst, T value, const MaskArgume
                    uint32_t block_stride, uint32_t repeat_stride, Location where) {
   static_assert(kIsMovable<T>, "Duplicate: this data type is not supported on dav-c220");
   Instruction frame("Duplicate", PIPE_V, where);
-  RunDuplicate(frame, UbOperand(frame, "dst", dst, block_stride, repeat_stride), ScalarBits(value), mask, repeats);
+  RunDuplicate(frame, UbOperand(frame, "dst", dst, block_stride, repeat_stride), LowBits(value), mask, repeats);
 }
 
 template <typename T>

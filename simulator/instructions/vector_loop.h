@@ -47,6 +47,14 @@ constexpr ElementType TypeOf() {
   return ElementType::kUint64;
 }
 
+// The bits of a scalar, in the low bytes of a word.
+template <typename T>
+uint64_t LowBits(T value) {
+  uint64_t bits = 0;
+  __builtin_memcpy(&bits, &value, sizeof(T));
+  return bits;
+}
+
 template <typename T, typename... Allowed>
 inline constexpr bool kIsOneOf = (std::is_same_v<T, Allowed> || ...);
 
