@@ -211,7 +211,7 @@ def draw_overview() -> None:
             rows, columns = picture.shape
             canvas[row : row + rows, column : column + columns] = 1 + picture.long()
             row, column = row + rows, column + columns
-        axis.imshow(canvas, cmap=ListedColormap([outside, hidden, seen]), vmin=0, vmax=2)
+        axis.imshow(canvas.numpy(), cmap=ListedColormap([outside, hidden, seen]), vmin=0, vmax=2)
         axis.set_xticks([x - 0.5 for x in range(canvas.shape[1] + 1)], minor=True)
         axis.set_yticks([y - 0.5 for y in range(canvas.shape[0] + 1)], minor=True)
         axis.grid(which="minor", color="white", linewidth=1)

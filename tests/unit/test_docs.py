@@ -96,6 +96,21 @@ def test_a_changed_block_is_noticed(generate: ModuleType) -> None:
     assert generate.regenerated(spoilt) == page
 
 
+def test_an_old_overview_is_noticed(generate: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert generate.drawn_fingerprint() == generate.fingerprint()
+    panels = generate.overview_panels()
+    monkeypatch.setattr(generate, "overview_panels", lambda: panels[1:])
+    assert generate.stale() == ["pictures/sparse_modes.png"]
+
+
+def test_the_overview_can_be_drawn(generate: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(generate, "OVERVIEW", tmp_path / "pictures" / "overview.png")
+    assert generate.drawn_fingerprint() is None
+    generate.draw_overview()
+    assert generate.drawn_fingerprint() == generate.fingerprint()
+
+
 def test_every_mode_has_its_picture(generate: ModuleType) -> None:
     drawn = {m[3] for m in generate.MARKER.finditer(read("semantics")) if m[2] == "picture"}
     assert drawn == set(generate.PICTURES)
