@@ -57,14 +57,14 @@ class Panel:
     options: dict[str, Any] = field(default_factory=dict)
 
     def call(self) -> Call:
-        options = {"sparse_mode": self.mode, "atten_mask": self._mask(), **self.options}
+        options: dict[str, Any] = {"sparse_mode": self.mode, "atten_mask": self._mask(), **self.options}
         q, kv = self.q_lens, self.kv_lens
         if len(q) == 1:
             query, key = torch.zeros(1, 1, q[0], 8), torch.zeros(1, 1, kv[0], 8)
             return Call(query, key, key, 1, "BNSD", **options)
         query, key = torch.zeros(sum(q), 1, 8), torch.zeros(sum(kv), 1, 8)
-        ends = {"actual_seq_qlen": list(accumulate(q)), "actual_seq_kvlen": list(accumulate(kv))}
-        return Call(query, key, key, 1, "TND", **ends, **options)
+        options |= {"actual_seq_qlen": list(accumulate(q)), "actual_seq_kvlen": list(accumulate(kv))}
+        return Call(query, key, key, 1, "TND", **options)
 
     def _mask(self) -> torch.Tensor | None:
         if self.mask is None:
@@ -90,7 +90,7 @@ class Panel:
         return pictures
 
 
-def tokens(pre: int = UNBOUNDED_TOKENS, following: int = UNBOUNDED_TOKENS) -> dict[str, int]:
+def tokens(pre: int = UNBOUNDED_TOKENS, following: int = UNBOUNDED_TOKENS) -> dict[str, Any]:
     return {"pre_tokens": pre, "next_tokens": following}
 
 
@@ -261,8 +261,11 @@ def signature_text(name: str, function: Any) -> str:
         if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
             keyword_only = True
             parts.append("*")
-        star = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-        text = star + parameter.name
+        text = parameter.name
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            text = "*" + text
+        if parameter.kind is parameter.VAR_KEYWORD:
+            text = "**" + text
         if parameter.annotation is not parameter.empty:
             text += f": {parameter.annotation}"
         if parameter.default is not parameter.empty:
