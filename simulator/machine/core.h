@@ -2,10 +2,14 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
+#include <exception>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "instructions/core_registers.h"
@@ -26,6 +30,9 @@ namespace ascend_sim {
 
 class Machine;
 class Block;
+class Fiber;
+struct Raise;
+struct Wait;
 
 enum class CoreType : uint8_t { kAic, kAiv };
 
@@ -41,7 +48,8 @@ struct EventFlag {
 
 class Core {
  public:
-  Core(Machine& machine, Block& block, CoreType type, int sub_block);
+  // `number` is unique in the launch and orders the cores.
+  Core(Machine& machine, Block& block, CoreType type, int sub_block, int number);
   ~Core();
 
   // Identity. `number` is unique in the launch; AscendC's GetBlockIdx is block_idx().
@@ -69,41 +77,66 @@ class Core {
 
   AscendC::TPipe* tpipe = nullptr;  // the live TPipe of this core, for GetTPipePtr
 
-  // Order.
+  // Order inside the core.
   void SetEvent(HardEvent event, int id, const Location& where);
   void WaitEvent(HardEvent event, int id, const Location& where);
   void Barrier(pipe_t pipe, const Location& where);
-  // The order FetchEventID + SetFlag + WaitFlag give, without a user-visible id. Costs nothing in the timeline.
+  // The order FetchEventID + SetFlag + WaitFlag give, without an id.
   void OrderPipes(pipe_t from, pipe_t to);
-  // What the pipe has seen so far, this instant.
-  const LocalClock& Seen(int pipe) const { return seen_[pipe]; }
-  RemoteClock& remote() { return remote_; }
   bool EventIsSet(HardEvent event, int id) const { return events_[static_cast<int>(event)][id].set; }
+  // What comes before anything that is released after the pipe's instructions so far.
+  LocalClock ReleaseClock(int pipe) const {
+    LocalClock clock = seen_[pipe];
+    clock[pipe] = ticks_[pipe];
+    return clock;
+  }
+  LocalClock ReleaseAll() const;
+  // The pipe's later instructions come after what the clock holds.
+  void Join(int pipe, const LocalClock& clock);
+  // The same for all pipes: whatever holds up the issue.
+  void JoinIssue(const LocalClock& clock);
+  RemoteClock& remote() { return remote_; }
 
-  // Everything the issue of an instruction does: clocks, logical time, trace record.
-  Tick Begin(const char* name, int pipe, const Location& where);
-  // The instruction that runs now or ran last; faults outside a frame name its line.
+  // The line of the instruction that runs now or ran last.
   const Location& last_location() const { return last_location_; }
-  const char* last_instruction() const { return last_name_; }
-  void Visit(const char* name, const Location& where) { last_name_ = name, last_location_ = where; }
-
+  void Visit(const Location& where) { last_location_ = where; }
   [[noreturn]] void Fail(FaultKind kind, const char* instruction, const Location& where, std::string detail) const;
+  // "DataCopy at kernel.cpp:12", for an earlier instruction; empty without checks.
+  std::string DescribePast(int pipe, Tick tick) const;
 
-  // End of the kernel on this core: unbalanced flags, leaks.
+  // A record of the timeline; returns null when there is none.
+  TraceRecord* Record(RecordKind kind, const char* name, int pipe, const Location& where);
+  CoreTrace& trace() { return trace_; }
+  uint64_t issued() const { return time_.load(std::memory_order_relaxed); }
+
+  // Scalar cache (checks only): lines this core holds, and when it loaded them.
+  void NoteCachedRead(GmRegion& region, uint64_t begin, uint64_t end, const Instruction& frame);
+  void NoteCachedWrite(GmRegion& region, uint64_t begin, uint64_t end);
+  void CleanCache(GmRegion* region, uint64_t begin, uint64_t end);  // null region: the whole cache
+
+  // The end of the kernel: unbalanced flags, leaks.
   void Finish();
 
-  CoreTrace& trace() { return trace_; }
-  uint64_t instructions_issued() const { return issued_; }
+  std::string output;  // printf, DumpTensor
 
  private:
   friend class Instruction;
+  friend class Machine;
   struct PastInstruction {
     const char* name;
     Location where;
   };
+  struct CachedLine {
+    uint64_t loaded = 0;  // GmShadow::Now() when the line came in
+  };
+  struct DirtyRange {
+    GmRegion* region;
+    uint64_t begin, end;
+  };
 
-  void JoinIssue(const LocalClock& clock);
-  std::string DescribePast(int pipe, Tick tick) const;
+  Tick Begin(const char* name, int pipe, const Location& where);
+  void CheckEvent(HardEvent event, int id, const char* name, const Location& where) const;
+  bool SkipsEvent(HardEvent event) const;
 
   Machine& machine_;
   Block& block_;
@@ -114,23 +147,41 @@ class Core {
   uint32_t pipe_mask_;
   std::array<LocalMemory, static_cast<int>(Hardware::MAX)> memories_;
 
-  // seen_[p][q]: the part of pipe q's past that pipe p's next instruction comes after. seen_[p][p] is what a
-  // PipeBarrier has finished for pipes that need one, and the whole past for the others.
+  // seen_[p][q]: the part of pipe q's past that pipe p's next instruction comes after. seen_[p][p] is the part of its
+  // own past that dependent accesses may rely on: all of it on pipes that finish instructions in order, on V, MTE2 and
+  // MTE3 only what a PipeBarrier or a round of flags has finished.
   std::array<LocalClock, kPipes> seen_;
-  std::array<Tick, kPipes> ticks_{};
+  std::array<Tick, 8> ticks_{};
+  std::array<Tick, 8> barrier_{};  // the part of a pipe's own past that a PipeBarrier or a wait has finished
   RemoteClock remote_;
   std::array<std::array<EventFlag, 8>, static_cast<int>(HardEvent::MAX)> events_;
   std::array<std::vector<PastInstruction>, kPipes> past_;  // by tick, checks only
+  std::map<std::pair<GmRegion*, uint64_t>, CachedLine> cached_lines_;
+  std::vector<DirtyRange> dirty_;
 
   Location last_location_;
-  const char* last_name_ = "";
-  uint64_t issued_ = 0;
   CoreTrace trace_;
+
+  // For the scheduler.
+  std::unique_ptr<Fiber> fiber_;
+  std::unique_ptr<Wait> wait_;
+  std::array<std::deque<Raise>, 16> raised_;  // cross-core flags
+  std::atomic<uint64_t> time_{0};             // logical: instructions issued, and what was waited for
+  bool finished_ = false;
+  bool cancelled_ = false;
+  std::exception_ptr failure_;
+  uint64_t sets_ = 0;
+  uint32_t user_flags_ = 0;  // ids used by CrossCoreSetFlag
+  bool sync_all_used_ = false;
 };
 
 // The core whose kernel runs on this thread now.
 extern thread_local Core* current_core;
-inline Core& CurrentCore() { return *current_core; }
-[[noreturn]] void FailPosition(const char* instruction, const char* operand, Hardware actual, const Location& where);
+// Called outside a kernel: a Fault(kHost).
+[[noreturn]] void FailWithoutCore();
+inline Core& CurrentCore() {
+  if (current_core == nullptr) [[unlikely]] FailWithoutCore();
+  return *current_core;
+}
 
 }  // namespace ascend_sim

@@ -14,14 +14,18 @@ namespace cost {
 inline constexpr double kVectorLanesBytes = 256;  // [vec] 64 fp32 or 128 fp16 elements: Add, Mul, Cast, ...
 inline constexpr double kVectorLanesSlow = 32;    // [vec] elements of either dtype: Exp, Ln, Sqrt, Div
 inline constexpr double kWholeReduceRepeat = 7;   // [meas] cycles a repeat
+inline constexpr double kGatherElements = 5;        // [vec] Gather, elements of any type
+inline constexpr double kGatherBlockBytes = 84;     // [vec] Gatherb: 42 16-bit elements
 inline constexpr double kBlockReduceRepeat = 1;   // [vec] cycles a repeat, fp32
 
 // Cube unit, multiply-adds per cycle.
 inline constexpr double kCubeMacsHalf = 16 * 16 * 16;  // [cube] half, bfloat16
+inline constexpr double kCubeMacsInt8 = 16 * 16 * 32;  // [cube]
 inline constexpr double kCubeMacsHf32 = 16 * 16 * 8;   // [cube]
 inline constexpr double kCubeMacsFloat = 16 * 16 * 4;  // [cube]
 
 // Local paths, bytes per cycle.
+inline constexpr double kL0cToL1 = 128;   // [cube] 64 elements a cycle, 16-bit results
 inline constexpr double kL1ToL0a = 256;   // [cube]; [ini] says 512
 inline constexpr double kL1ToL0b = 128;   // [cube]; [ini] says 256
 inline constexpr double kUbToUb = 256;    // [vec] read and written by the vector unit, a repeat a cycle
@@ -35,6 +39,10 @@ inline constexpr double kHeadFlag = 20;
 inline constexpr double kHeadCrossFlag = 300;
 inline constexpr double kHeadBarrier = 10;
 inline constexpr double kHeadIssue = 2;
+
+// Every GM transfer moves through L2; what L2 does not hold yet also moves over the DDR path. The per-core rates of the
+// platform file times the number of AI cores are what the chip has together [ini]; a core alone cannot pass its own.
+inline constexpr uint64_t kL2Page = 4096;  // bytes, granularity at which the model remembers what L2 holds
 
 // Start of a kernel until its first instruction, microseconds; the smallest device time anchors list for a launch on
 // 910B (19.2 us for a kernel whose own work is about 10 us) bounds it from above.

@@ -56,6 +56,10 @@ struct FaultRecord {
   std::string memory;       // "UB"
   uint64_t address = 0;     // byte offset in that memory; for GM the offset in its region
   std::string detail;
+  // The earlier access of a race, resolved to a line when the launch ends: core number (-1: none), pipe index, tick.
+  int other_core = -1;
+  int other_pipe = 0;
+  uint32_t other_tick = 0;
 };
 
 class Fault : public std::runtime_error {

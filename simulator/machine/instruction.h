@@ -132,6 +132,7 @@ class Instruction {
   // effect. Adjacent bytes should be one span. `WriteAtomic` is for GM with an atomic mode set.
   void Read(const Operand& operand, uint64_t offset, uint64_t bytes);
   void Write(const Operand& operand, uint64_t offset, uint64_t bytes);
+  void WriteAtomic(const Operand& operand, uint64_t offset, uint64_t bytes);
   // `rows` spans of `bytes`, `pitch` bytes apart.
   void ReadRows(const Operand& operand, uint64_t offset, uint64_t bytes, uint64_t rows, uint64_t pitch);
   void WriteRows(const Operand& operand, uint64_t offset, uint64_t bytes, uint64_t rows, uint64_t pitch);
@@ -149,12 +150,19 @@ class Instruction {
   bool Barriered(Tick tick) const;
   Tick tick() const { return tick_; }
 
+  // Before an atomic write to GM: waits until it is this core's turn, so that sums do not depend on thread timing.
+  void TakeAtomicTurn();
+
   // Cost for the timeline: cycles the pipe is busy, besides the start-up every instruction has (cost_model.h).
   void Cost(double cycles);
   // Bytes over a data path; the timeline derives the time from the path's rate and its load at the time.
   void Transfer(Path path, uint64_t bytes, uint32_t bursts);
+  // The GM side of that transfer, so that the timeline can tell what L2 holds: bursts `pitch` bytes apart.
+  void TransferAt(const Operand& gm, int64_t pitch);
 
  private:
+  enum class Access : uint8_t { kRead, kReadDontCare, kWrite, kAtomic };
+  void Touch(const Operand& operand, uint64_t offset, uint64_t bytes, Access access);
   [[noreturn]] void FailBounds(const Operand& operand, uint64_t bytes, FaultKind kind) const;
   [[noreturn]] void FailAlign(const Operand& operand, uint32_t alignment, FaultKind kind) const;
   [[noreturn]] void FailRange(const char* parameter, int64_t value, int64_t lowest, int64_t highest) const;

@@ -14,6 +14,7 @@ class LocalMemory {
   // Bytes after the end that batch code may read (never write) without a fault of the host.
   static constexpr uint32_t kSlack = 64;
 
+  // Fills the memory with a NaN pattern, so that what was never written shows in the values too.
   void Create(Hardware kind, uint32_t size, bool checked);
   Hardware kind() const { return kind_; }
   uint32_t size() const { return size_; }

@@ -31,6 +31,8 @@ struct TraceRecord {
   uint32_t bursts;
   float cycles;
   uint64_t bytes;
+  uint64_t gm_address;  // of a transfer with GM: its first byte, and the distance between its bursts
+  int64_t gm_pitch;
   uint64_t token;  // kCrossSet: number of this set; kCrossWait: index into CoreTrace::waits
 };
 
