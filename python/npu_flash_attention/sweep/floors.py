@@ -7,15 +7,16 @@ W_ij = c_ij p_ij (see `golden`) and magnitudes in place of signed values:
     r_i      = a (2 sqrt(D) max_j S_ij + sqrt(n) + 2) + u      relative, of p_ij and of what is summed with it:
                                                    the score, the maximum, exp, sums of n terms, the rounding of P
     e(y_i)   = sum_j (r_i W_ij + t) |v_j| + u |y_i| + t
-    e(D_i)   = |dy_i| . (e(y_i) + a sqrt(Dv) |y_i|)            D is taken from the y that the forward returned
+    e(D_i)   = norm_d(|dy_id| e(y_id)) + a sqrt(Dv) |dy_i|.|y_i|      D is taken from the y that the forward returned
     e(ds_ij) = r_i |ds_ij| + p_ij (a sqrt(Dv) c_ij |dy_i|.|v_j| + e(D_i)) + t
     e(dq_i)  = scale sum_j e(ds_ij) |k_j| + u |dq_i| + t      e(dk_j) likewise
     e(dv_j)  = sum_i (r_i W_ij + t) |dy_i| + u |dv_j| + t
     e(m_i)   = a (sqrt(D) max_j S_ij + |m_i|)      e(l_i) = r'_i l_i with r' = r without u
-    e(dsink) = sum_i p_sink,i (r'_i |D_i| + e(D_i)) + a |dsink|
+    e(dsink) = norm_i(p_sink,i (r'_i |D_i| + e(D_i))) + a |dsink|
 
 The square roots are the probabilistic bound of a sum of n terms in any order (Higham and Mary, "A new approach to
-probabilistic rounding error analysis", 2019); n is the longest sum behind a gradient, max(Sq N / N2, Skv).
+probabilistic rounding error analysis", 2019), and so are the norms: roundings of different elements are independent;
+n is the longest sum behind a gradient, max(Sq N / N2, Skv).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def floors(inputs: Inputs, exact: dict[str, Tensor]) -> dict[str, Tensor]:
     wide = {"softmax_max", "softmax_sum", "dsink"} | ({"dpse"} if problem.pse_type in (2, 3) else set())
     floor = {name: a * t.abs() if name in wide else u * t.abs() + tiny for name, t in exact.items()}
     bias_error = torch.zeros_like(floor["dpse"]) if "dpse" in floor else None
+    sink_error = torch.zeros_like(floor["dsink"]) if "dsink" in floor else None  # squared
 
     def view(name: str, query_side: bool) -> Tensor | None:
         return problem.heads_first(floor[name], heads if query_side else None) if name in floor else None
@@ -78,7 +80,8 @@ def floors(inputs: Inputs, exact: dict[str, Tensor]) -> dict[str, Tensor]:
 
         out_error = golden.query_part(out_floor, seq, head, rows)
         out_error += relative * ((c * p) @ v) + tiny * v.sum(dim=0)
-        d_error = (dy.abs() * (out_error + a * value_terms * y.abs())).sum(dim=1, keepdim=True)
+        d_error = (dy * out_error).norm(dim=1, keepdim=True)
+        d_error += a * value_terms * (dy * y).abs().sum(dim=1, keepdim=True)
         d = (dy * y).sum(dim=1, keepdim=True)
         ds = p * (c * (dy @ problem.value_rows(seq, head).T) - d)
         ds_error = relative * ds.abs() + p * (a * value_terms * c * (dy.abs() @ v.T) + d_error) + tiny
@@ -89,11 +92,13 @@ def floors(inputs: Inputs, exact: dict[str, Tensor]) -> dict[str, Tensor]:
         if bias_error is not None:
             factor = scale if problem.pse_type == 1 else 1.0
             golden.add_bias_gradient(problem, bias_error, seq, head, rows, factor * ds_error)
-        if problem.sink is not None:
+        if problem.sink is not None and sink_error is not None:
             p_sink = torch.exp(problem.sink[head].double() - m) / l
-            floor["dsink"][head] += (p_sink * (unrounded * d.abs() + d_error)).sum()
+            sink_error[head] += (p_sink * (unrounded * d.abs() + d_error)).square().sum()
         problem.statistic_rows(floor["softmax_max"], seq)[head] += a * score_terms * largest
         problem.statistic_rows(floor["softmax_sum"], seq)[head] += unrounded * l
+    if sink_error is not None:
+        floor["dsink"] += sink_error.sqrt()
     if bias_error is not None:
         floor["dpse"] += bias_error.abs()
     return floor
