@@ -118,7 +118,7 @@ def call_backward(
         "offset": offset,
     }
     if case.dropout == "external_stream":
-        options |= {"seed": case.seed, "offset": 0}
+        options |= {"seed": inputs.options["seed"], "offset": inputs.options["offset"]}
     function: Any = {
         "v1": api.npu_fusion_attention_grad,
         "v2": api.npu_fusion_attention_grad_v2,

@@ -49,7 +49,7 @@ class _Draw:
         f["dtype"] = rng.choice(DTYPES)
         f["spelling"] = rng.choice(("upper", "upper", "lower", "mixed"))
         f["values"] = rng.choice(("normal", "normal", "uniform", "small", "outliers"))
-        f["seed"] = rng.randrange(1, 1 << 31)
+        f["seed"] = rng.randrange(1, 1 << 62)
         self.tnd = f["layout"] == "TND"
         f["kv_heads"] = rng.choice((1, 1, 2, 3, 4))
         f["heads"] = f["kv_heads"] * rng.choice((1, 1, 2, 3, 4))
@@ -77,7 +77,7 @@ class _Draw:
         if not rope:
             self.draw_dropout()
         self.draw_entry()
-        f["poison"] = self.chance(0.15)
+        f["poison"] = f["memory"] != "expanded" and self.chance(0.15)
         return Case(**f)
 
     def chance(self, probability: float) -> bool:
@@ -104,7 +104,8 @@ class _Draw:
             f["value_dim"] = min(f.get("value_dim", 0), 64)
         limit = _SCORES
         if self.chance(0.03) and not table:
-            f["heads"] = f["kv_heads"] = f["batch"] = 1
+            f["kv_heads"], f["batch"] = rng.choice((1, 1, 2)), 1
+            f["heads"] = f["kv_heads"] * rng.choice((1, 1, 2))
             limit = _LONG_SCORES
         if self.tnd:
             self.draw_sequences(table, limit)
@@ -120,7 +121,7 @@ class _Draw:
 
     def draw_pair(self, most: int, equal: bool = False) -> tuple[int, int]:
         """(Sq, Skv) with at most so many scores."""
-        pool = _LONG if most >= 1_000_000 else _LENGTHS
+        pool = _LONG if most >= _LONG_SCORES // 8 else _LENGTHS
         while True:
             q, k = self.rng.choice(pool), self.rng.choice(pool)
             if equal or self.chance(0.4):
@@ -131,7 +132,7 @@ class _Draw:
 
     def draw_sequences(self, table: bool, limit: int) -> None:
         f, rng = self.fields, self.rng
-        count = rng.choice((1, 2, 3, 4, 5, 6)) if limit == _SCORES else 1
+        count = rng.choice((1, 2, 3, 4, 5, 6) if limit == _SCORES else (1, 2))
         if table:
             lengths = [rng.choice(_TABLE_LENGTHS)] + rng.choices(_LENGTHS, k=rng.choice((0, 1, 2)))
             rng.shuffle(lengths)

@@ -48,6 +48,8 @@ class _Builder:
         self.dtype = getattr(torch, case.dtype)
         self.wide = torch.float64 if self.dtype == torch.float64 else torch.float32  # of sink and slopes
         self.generator = torch.Generator().manual_seed(case.seed)
+        # Of the dropout stream; v3 has no such argument and starts at 0.
+        self.offset = 0 if case.entry == "v3" else case.seed % (1 << 40)
         lengths = [*case.lengths, *[(0, 0)] * (case.trailing_zeros if case.layout == "TND" else 0)]
         self.lengths = lengths
         self.q_tokens = sum(q for q, _ in lengths) + case.spare_q
@@ -139,7 +141,7 @@ class _Builder:
             "softmax_layout": case.softmax_layout,
             "dropout_mask": self.dropout_mask(),
             "seed": case.seed,
-            "offset": 0,
+            "offset": self.offset,
         }
 
     def ends(self, side: int) -> Any:
@@ -236,7 +238,7 @@ class _Builder:
         if case.dropout == "external":
             return torch.randint(256, (bits // 8 + 3,), generator=self.generator, dtype=torch.uint8)
         if case.dropout == "external_stream":
-            return golden.dropout_bits(bits, case.seed, 0, keep_prob=case.keep_prob)
+            return golden.dropout_bits(bits, case.seed, self.offset, keep_prob=case.keep_prob)
         return None
 
 
@@ -273,7 +275,7 @@ def compressed_mask(sparse_mode: int) -> Tensor:
 def _poison(inputs: Inputs) -> None:
     """NaN and infinity in the keys and values that no row sees, and in tokens that belong to no sequence."""
     problem = inputs.problem()
-    if inputs.case.memory in ("expanded",):  # shared memory: one hidden key is another's visible one
+    if inputs.case.memory == "expanded":  # shared memory: one hidden key is another's visible one
         return
     seen_q = torch.zeros(problem.q.shape[0], problem.q.shape[2], dtype=torch.bool)
     seen_kv = torch.zeros(problem.k.shape[:3], dtype=torch.bool)
