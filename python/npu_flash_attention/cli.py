@@ -17,6 +17,18 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _EPILOG = "exit codes: 0 all is well, 1 something failed, 2 the command or the call was wrong, 130 interrupted"
 
+_SWEEP_EXAMPLES = """examples:
+  npu-flash-attention sweep --count 2000 --out results          two thousand random valid calls
+  npu-flash-attention sweep --count 2000 --out results --resume go on after an interrupt
+  npu-flash-attention sweep --layout BNSD,TND --mode 2,3,4 --dtype float16 --seq 7,130
+  npu-flash-attention sweep --count 500 --filter pse_type:3     only those with such a bias
+"""
+_EXPLAIN_EXAMPLES = """examples:
+  npu-flash-attention explain --mode 4 --seq 4096 --pre-tokens 512 --next-tokens 0
+  npu-flash-attention explain --layout TND --q-lens 3,0,5 --kv-lens 7,2,5 --mode 3 --sequence 2
+  npu-flash-attention explain --mode 6 --seq 16 --prefix 5 --png mask.png
+"""
+
 # Flags that spell out a call: flag, field of a case, type, help.
 _INTEGER, _NUMBER, _TEXT, _LIST = "integer", "number", "text", "list"
 _FLAGS: tuple[tuple[str, str, str, str], ...] = (
@@ -46,6 +58,15 @@ _FLAGS: tuple[tuple[str, str, str, str], ...] = (
     ("--scale", "scale", _NUMBER, "factor of the scores (default: 1 / sqrt(D))"),
     ("--softmax-layout", "softmax_layout", _TEXT, "TND: how statistics are stored, empty or TND"),
 )
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Folds paragraphs, and leaves examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return "".join(indent + line for line in text.splitlines(keepends=True))
+        return super()._fill_text(text, width, indent)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,7 +155,8 @@ def _add_sweep(commands: Any) -> None:
         description="Runs calls forward and backward on a backend and compares every output and gradient with the "
         "golden float64 model. A result passes when its error is at most twice that of plain PyTorch in the same dtype "
         "plus a rounding floor; float64 must agree to 1e-9. Without further flags the calls are random valid ones.",
-        epilog=_EPILOG,
+        epilog=f"{_SWEEP_EXAMPLES}\n{_EPILOG}",
+        formatter_class=_HelpFormatter,
     )
     parser.set_defaults(command=_sweep)
     parser.add_argument("--backend", default="cpu", metavar="NAME", help="which backend to check (default: cpu)")
@@ -295,7 +317,8 @@ def _add_explain(commands: Any) -> None:
         description="Prints which backend takes a call and why others do not, the call in its normal form (a band of "
         "visible columns per sequence, strides, bias, dropout), how much of the score matrix is visible and what it "
         "costs; then draws the mask of one head of one sequence. Nothing is computed.",
-        epilog=_EPILOG,
+        epilog=f"{_EXPLAIN_EXAMPLES}\n{_EPILOG}",
+        formatter_class=_HelpFormatter,
     )
     parser.set_defaults(command=_explain)
     _add_call_flags(parser, several=False)

@@ -59,6 +59,7 @@ def compare(
     if got.numel() == 0:
         return Comparison(name, 0.0, 0.0, 0.0)
     exact = got.dtype == torch.float64
+    digits = 17 if exact else 9
     got, golden = got.detach().double(), golden.detach().double()
     if not bool(got.isfinite().all()):
         at = _index(int((~got.isfinite()).flatten().int().argmax()), got.shape)
@@ -90,7 +91,7 @@ def compare(
     failure = None
     if ratio > 1:
         failure = (
-            f"{name}[{_text(at)}]: expected {golden[at]:.9g}, got {got[at]:.9g}: error {error[at]:.3g} is above the "
+            f"{name}[{_text(at)}]: expected {golden[at]:.{digits}g}, got {got[at]:.{digits}g}: error {error[at]:.3g} is above the "
             f"budget {budget[at]:.3g} ({rule}); {int((ratios > 1).sum())} of {got.numel()} elements are"
         )
     if rms_budget is not None and rms_budget > 0:

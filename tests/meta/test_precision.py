@@ -118,6 +118,12 @@ def test_budget_of_float64_is_absolute_below_one_and_relative_above() -> None:
     assert not compare("x", golden + torch.tensor([0.0, 1.1e-3]), golden).ok
 
 
+def test_a_message_shows_the_difference() -> None:
+    golden = torch.tensor([2.0], dtype=torch.float64)
+    assert "expected 2, got 2.00000000" in str(compare("x", golden + 3e-9, golden).failure)
+    assert "expected 2, got 2:" not in str(compare("x", golden + 3e-9, golden).failure)
+
+
 def test_shapes_and_dtypes_are_part_of_the_comparison() -> None:
     golden = torch.zeros(2, 3, dtype=torch.float64)
     assert "expected shape [2, 3], got [3, 2]" in str(compare("x", golden.T, golden).failure)
