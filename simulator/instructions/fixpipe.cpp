@@ -289,6 +289,7 @@ void RunFixpipe(Instruction& frame, ElementType to, ElementType from, const Oper
     frame.Transfer(Path::kL0cToL1, bytes, 1);
   } else {
     frame.Transfer(Path::kL0cToGm, bytes, static_cast<uint32_t>(row_major ? matrices * rows : strips));
+    frame.TransferAt(dst, static_cast<int64_t>(row_major ? layout.row_pitch : layout.strip_pitch));
   }
 }
 

@@ -85,6 +85,7 @@ void RunLoad2d(Instruction& frame, const Operand& dst, const Operand& src, uint3
   if (frame.timing()) {
     frame.Transfer(from_gm ? Path::kGmToL1 : PathTo(dst), repeats * kFractalBytes,
                    static_cast<uint32_t>(params.srcStride == 1 ? 1 : repeats));
+    if (from_gm) frame.TransferAt(src, src_step * static_cast<int64_t>(kFractalBytes));
   }
 }
 

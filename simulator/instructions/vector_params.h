@@ -10,6 +10,15 @@ namespace AscendC {
 
 using ascend_sim::Encoded;
 
+template <typename T, typename U>
+struct IsSameType {
+  static constexpr bool value = false;
+};
+template <typename T>
+struct IsSameType<T, T> {
+  static constexpr bool value = true;
+};
+
 inline constexpr int32_t ONE_BLK_SIZE = 32;           // bytes of a data block
 inline constexpr int32_t ONE_REPEAT_BYTE_SIZE = 256;  // eight data blocks: what one repeat reads
 inline constexpr int32_t DEFAULT_BLK_NUM = 8;

@@ -81,7 +81,7 @@ void FetchMaxMin(Instruction& frame, uint32_t* value, uint32_t* index);
 template <typename T>
 T FromLowBits(uint32_t bits) {
   T value;
-  __builtin_memcpy(&value, &bits, sizeof(T));
+  __builtin_memcpy(static_cast<void*>(&value), &bits, sizeof(T));
   return value;
 }
 

@@ -2,7 +2,18 @@
 #include "vector_image.h"
 
 enum BinaryOp : int64_t {
-  kAdd, kSub, kMul, kDiv, kMax, kMin, kAnd, kOr, kAddRelu, kSubRelu, kFusedMulAdd, kFusedMulAddRelu
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMax,
+  kMin,
+  kAnd,
+  kOr,
+  kAddRelu,
+  kSubRelu,
+  kFusedMulAdd,
+  kFusedMulAddRelu
 };
 
 template <typename T>

@@ -76,36 +76,36 @@ class VectorImage {
 
 // Issues one instruction in the form the parameters ask for. LEADING are its arguments up to the mask, STRIDES the
 // member that gives its stride structure.
-#define VECTOR_CALL_FORMS(T, NAME, LEADING, STRIDES)                                                               \
-  do {                                                                                                             \
-    uint64_t bits[2] = {image.MaskLow(), image.MaskHigh()};                                                        \
-    switch (image.FormOf()) {                                                                                      \
-      case kCount:                                                                                                 \
-        AscendC::NAME(LEADING(T, image), image.Count());                                                           \
-        break;                                                                                                     \
-      case kMaskCount:                                                                                             \
-        AscendC::NAME(LEADING(T, image), image.MaskLow(), image.Repeat(), image.STRIDES());                        \
-        break;                                                                                                     \
-      case kMaskBits:                                                                                              \
-        AscendC::NAME(LEADING(T, image), bits, image.Repeat(), image.STRIDES());                                   \
-        break;                                                                                                     \
-      case kOutsideBits:                                                                                           \
-        AscendC::SetMaskNorm();                                                                                    \
-        AscendC::SetVectorMask<T, AscendC::MaskMode::NORMAL>(image.MaskHigh(), image.MaskLow());                   \
-        AscendC::NAME<T, false>(LEADING(T, image), AscendC::MASK_PLACEHOLDER, image.Repeat(), image.STRIDES());    \
-        AscendC::ResetMask();                                                                                      \
-        break;                                                                                                     \
-      case kCounter:                                                                                               \
-        AscendC::SetMaskCount();                                                                                   \
-        AscendC::SetVectorMask<T, AscendC::MaskMode::COUNTER>(image.Count());                                      \
-        AscendC::NAME<T, false>(LEADING(T, image), AscendC::MASK_PLACEHOLDER, image.Repeat(), image.STRIDES());    \
-        AscendC::SetMaskNorm();                                                                                    \
-        AscendC::ResetMask();                                                                                      \
-        break;                                                                                                     \
-    }                                                                                                              \
+#define VECTOR_CALL_FORMS(T, NAME, LEADING, STRIDES)                                                            \
+  do {                                                                                                          \
+    uint64_t bits[2] = {image.MaskLow(), image.MaskHigh()};                                                     \
+    switch (image.FormOf()) {                                                                                   \
+      case kCount:                                                                                              \
+        AscendC::NAME(LEADING(T, image), image.Count());                                                        \
+        break;                                                                                                  \
+      case kMaskCount:                                                                                          \
+        AscendC::NAME(LEADING(T, image), image.MaskLow(), image.Repeat(), image.STRIDES());                     \
+        break;                                                                                                  \
+      case kMaskBits:                                                                                           \
+        AscendC::NAME(LEADING(T, image), bits, image.Repeat(), image.STRIDES());                                \
+        break;                                                                                                  \
+      case kOutsideBits:                                                                                        \
+        AscendC::SetMaskNorm();                                                                                 \
+        AscendC::SetVectorMask<T, AscendC::MaskMode::NORMAL>(image.MaskHigh(), image.MaskLow());                \
+        AscendC::NAME<T, false>(LEADING(T, image), AscendC::MASK_PLACEHOLDER, image.Repeat(), image.STRIDES()); \
+        AscendC::ResetMask();                                                                                   \
+        break;                                                                                                  \
+      case kCounter:                                                                                            \
+        AscendC::SetMaskCount();                                                                                \
+        AscendC::SetVectorMask<T, AscendC::MaskMode::COUNTER>(image.Count());                                   \
+        AscendC::NAME<T, false>(LEADING(T, image), AscendC::MASK_PLACEHOLDER, image.Repeat(), image.STRIDES()); \
+        AscendC::SetMaskNorm();                                                                                 \
+        AscendC::ResetMask();                                                                                   \
+        break;                                                                                                  \
+    }                                                                                                           \
   } while (0)
 
-#define VECTOR_BINARY_OPERANDS(T, image) \
+#define VECTOR_BINARY_OPERANDS(T, image)                                                     \
   (image).template At<T>((image).DstOffset()), (image).template At<T>((image).Src0Offset()), \
       (image).template At<T>((image).Src1Offset())
 #define VECTOR_UNARY_OPERANDS(T, image) \
@@ -113,13 +113,13 @@ class VectorImage {
 #define VECTOR_SCALAR_OPERANDS(T, image) VECTOR_UNARY_OPERANDS(T, image), static_cast<T>((image).Scalar())
 
 // A kernel entry for one data type: (image, parameters, number of bytes in the image as the last parameter).
-#define VECTOR_KERNEL(NAME, BODY, T)                                                          \
-  extern "C" __global__ __aicore__ void NAME(GM_ADDR image_gm, GM_ADDR parameters_gm) {       \
-    KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);                                           \
-    AscendC::TPipe pipe;                                                                      \
-    AscendC::GlobalTensor<int64_t> parameters;                                                \
-    parameters.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(parameters_gm), kParameterCount); \
+#define VECTOR_KERNEL(NAME, BODY, T)                                                                                   \
+  extern "C" __global__ __aicore__ void NAME(GM_ADDR image_gm, GM_ADDR parameters_gm) {                                \
+    KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);                                                                    \
+    AscendC::TPipe pipe;                                                                                               \
+    AscendC::GlobalTensor<int64_t> parameters;                                                                         \
+    parameters.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(parameters_gm), kParameterCount);                     \
     VectorImage image(pipe, image_gm, parameters_gm, static_cast<uint32_t>(parameters.GetValue(kParameterCount - 1))); \
-    BODY<T>(image);                                                                           \
-    image.Store();                                                                            \
+    BODY<T>(image);                                                                                                    \
+    image.Store();                                                                                                     \
   }
