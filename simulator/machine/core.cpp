@@ -150,6 +150,18 @@ bool Core::SkipsEvent(HardEvent event) const {
   }
 }
 
+bool Core::Dropped(const Location& where) const {
+  if (machine_.options().dropped.empty()) return false;
+  const std::string file = where.file;
+  for (const auto& [suffix, line] : machine_.options().dropped) {
+    if (line == where.line && file.size() >= suffix.size() &&
+        file.compare(file.size() - suffix.size(), suffix.size(), suffix) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void Core::CheckEvent(HardEvent event, int id, const char* name, const Location& where) const {
   if (id < 0 || id > 7) {
     Fail(FaultKind::kArgument, name, where, "eventID: expected 0 to 7, got " + std::to_string(id));
@@ -161,7 +173,7 @@ void Core::CheckEvent(HardEvent event, int id, const char* name, const Location&
 }
 
 void Core::SetEvent(HardEvent event, int id, const Location& where) {
-  if (SkipsEvent(event)) return;
+  if (SkipsEvent(event) || Dropped(where)) return;
   last_location_ = where;
   CheckEvent(event, id, "SetFlag", where);
   const EventPipes pipes = kEventPipes[static_cast<int>(event)];
@@ -182,7 +194,7 @@ void Core::SetEvent(HardEvent event, int id, const Location& where) {
 }
 
 void Core::WaitEvent(HardEvent event, int id, const Location& where) {
-  if (SkipsEvent(event)) return;
+  if (SkipsEvent(event) || Dropped(where)) return;
   last_location_ = where;
   CheckEvent(event, id, "WaitFlag", where);
   const EventPipes pipes = kEventPipes[static_cast<int>(event)];
@@ -206,6 +218,7 @@ void Core::WaitEvent(HardEvent event, int id, const Location& where) {
 }
 
 void Core::Barrier(pipe_t pipe, const Location& where) {
+  if (Dropped(where)) return;
   last_location_ = where;
   if (pipe == PIPE_S) Fail(FaultKind::kArgument, "PipeBarrier", where, "PIPE_S has no barrier");
   if (pipe == PIPE_ALL) {

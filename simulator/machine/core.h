@@ -137,6 +137,8 @@ class Core {
   Tick Begin(const char* name, int pipe, const Location& where);
   void CheckEvent(HardEvent event, int id, const char* name, const Location& where) const;
   bool SkipsEvent(HardEvent event) const;
+  // The launch asks to leave out synchronisation written here (LaunchOptions::dropped).
+  bool Dropped(const Location& where) const;
 
   Machine& machine_;
   Block& block_;

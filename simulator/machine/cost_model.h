@@ -42,7 +42,7 @@ inline constexpr double kHeadIssue = 2;
 
 // Every GM transfer moves through L2; what L2 does not hold yet also moves over the DDR path. The per-core rates of the
 // platform file times the number of AI cores are what the chip has together [ini]; a core alone cannot pass its own.
-inline constexpr uint64_t kL2Page = 4096;  // bytes, granularity at which the model remembers what L2 holds
+inline constexpr uint64_t kL2Line = 128;  // bytes; the granularity at which the model remembers what L2 holds
 
 // Start of a kernel until its first instruction, microseconds; the smallest device time anchors list for a launch on
 // 910B (19.2 us for a kernel whose own work is about 10 us) bounds it from above.

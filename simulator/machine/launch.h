@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "machine/gm.h"
 #include "machine/modes.h"
@@ -25,6 +27,9 @@ struct LaunchOptions {
   uint64_t tiling_key = 0;
   size_t stack_bytes = 512 * 1024;  // of the kernel's own variables, per core
   TimelineOptions timeline;
+  // Mutation testing: synchronisation written on these lines (of files whose names end so) is left out. A kernel whose
+  // flags are all needed faults for each of them.
+  std::vector<std::pair<std::string, int>> dropped;
 };
 
 struct LaunchResult {

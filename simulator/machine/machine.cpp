@@ -300,6 +300,7 @@ void Machine::Push(Core& target, int id, const Raise& raise, const Location& whe
 }
 
 void Machine::SetCross(Core& core, int mode, pipe_t pipe, int id, bool user, const Location& where) {
+  if (core.Dropped(where)) return;
   const char* name = user ? "CrossCoreSetFlag" : "SyncAll";
   core.last_location_ = where;
   const auto fail = [&](FaultKind kind, const std::string& text) { core.Fail(kind, name, where, text); };
@@ -390,6 +391,7 @@ void Machine::SetCross(Core& core, int mode, pipe_t pipe, int id, bool user, con
 }
 
 void Machine::WaitCross(Core& core, int id, const Location& where) {
+  if (core.Dropped(where)) return;
   core.last_location_ = where;
   if (id < 0 || id >= kFlagIds) {
     core.Fail(FaultKind::kArgument, "CrossCoreWaitFlag", where,

@@ -20,44 +20,42 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 bool IsRead(Path path) { return path == Path::kGmToUb || path == Path::kGmToL1; }
 bool IsWrite(Path path) { return path == Path::kUbToGm || path == Path::kL1ToGm || path == Path::kL0cToGm; }
 
-// Which pages of GM are in L2: least recently used ones leave first.
+// Which lines of GM are in L2: least recently used ones leave first.
 class L2Cache {
  public:
-  L2Cache(uint64_t bytes, bool warm) : pages_(bytes / cost::kL2Page), warm_(warm) {}
+  L2Cache(uint64_t bytes, bool warm) : capacity_(bytes / cost::kL2Line), warm_(warm) {}
 
-  // Bytes of the transfer that come from beyond L2, or for a write that it does not hold yet.
+  // Bytes of the transfer that L2 does not hold yet.
   uint64_t Touch(const TraceRecord& record) {
-    if (record.gm_address == 0 || record.bursts == 0) return 0;
+    if (warm_ || record.gm_address == 0 || record.bursts == 0) return 0;
     const uint64_t burst = record.bytes / record.bursts;
-    uint64_t cold = 0, last = UINT64_MAX;
+    uint64_t cold = 0;
     for (uint32_t i = 0; i < record.bursts; ++i) {
       const uint64_t begin = record.gm_address + static_cast<uint64_t>(record.gm_pitch) * i;
-      for (uint64_t page = begin / cost::kL2Page; page <= (begin + burst - 1) / cost::kL2Page; ++page) {
-        if (page == last) continue;
-        last = page;
-        if (!Hold(page)) cold += std::min(burst, cost::kL2Page);
+      for (uint64_t line = begin / cost::kL2Line; line <= (begin + burst - 1) / cost::kL2Line; ++line) {
+        if (!Hold(line)) cold += cost::kL2Line;
       }
     }
-    return warm_ ? 0 : std::min(cold, record.bytes);
+    return std::min(cold, record.bytes);
   }
 
  private:
-  bool Hold(uint64_t page) {
-    const auto found = where_.find(page);
+  bool Hold(uint64_t line) {
+    const auto found = where_.find(line);
     if (found != where_.end()) {
       order_.splice(order_.begin(), order_, found->second);
       return true;
     }
-    order_.push_front(page);
-    where_[page] = order_.begin();
-    if (order_.size() > pages_) {
+    order_.push_front(line);
+    where_[line] = order_.begin();
+    if (order_.size() > capacity_) {
       where_.erase(order_.back());
       order_.pop_back();
     }
     return false;
   }
 
-  uint64_t pages_;
+  uint64_t capacity_;
   bool warm_;
   std::list<uint64_t> order_;
   std::unordered_map<uint64_t, std::list<uint64_t>::iterator> where_;
@@ -208,9 +206,7 @@ class Replay {
               core.draining = true;
               return;
             }
-            for (const Pipe& each : core.pipes) {
-              if (each.last >= 0 && EndOf(each.last) >= EndOf(core.issue_cause)) core.issue_cause = each.last;
-            }
+            for (const Pipe& each : core.pipes) core.issue_cause = Later(each.last, core.issue_cause);
             core.issue_time += Head(cost::kHeadBarrier);
           } else {
             Enqueue(index, pipe, record);
@@ -253,10 +249,8 @@ class Replay {
     }
     const Arrival arrival = flag.arrivals.front();
     flag.arrivals.pop_front();
-    if (arrival.time > time) {
-      time = arrival.time;
-      cause = arrival.cause;
-    }
+    time = std::max(time, arrival.time);
+    cause = Later(arrival.cause, cause);
     return true;
   }
 
@@ -278,10 +272,8 @@ class Replay {
         token_waiters_[token].push_back(index);
         return false;
       }
-      if (found->second.time > time) {
-        time = found->second.time;
-        cause = found->second.cause;
-      }
+      time = std::max(time, found->second.time);
+      cause = Later(found->second.cause, cause);
     }
     core.issue_time = time;
     core.issue_cause = cause;
