@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vector_call import COUNT, COUNTER, MASK_BITS, MASK_COUNT, OUTSIDE_BITS, Call, get, put, run
-from vector_model import Operand, active_lanes, elementwise, elements_per_repeat, fp32_then_round
+from vector_model import Operand, active_lanes, elements_per_repeat, elementwise, fp32_then_round
 
 IMAGE = 24 * 1024  # three areas of 8 KiB: dst, src0, src1
 AREA = 8 * 1024
