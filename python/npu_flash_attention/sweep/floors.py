@@ -86,8 +86,8 @@ def floors(inputs: Inputs, exact: dict[str, Tensor]) -> dict[str, Tensor]:
         ds = p * (c * (dy @ problem.value_rows(seq, head).T) - d)
         ds_error = relative * ds.abs() + p * (a * value_terms * c * (dy.abs() @ v.T) + d_error) + tiny
         ds_error = torch.where(s.seen, ds_error, 0.0)
-        golden._add_columns([golden.query_part(t, seq, head, rows) for t in q_views], scale * (ds_error @ s.k.abs()))
-        golden._add_columns([problem.kv_part(t, seq, head) for t in k_views], scale * (ds_error.T @ s.q.abs()))
+        _add_columns([golden.query_part(t, seq, head, rows) for t in q_views], scale * (ds_error @ s.k.abs()))
+        _add_columns([problem.kv_part(t, seq, head) for t in k_views], scale * (ds_error.T @ s.q.abs()))
         problem.kv_part(dv_floor, seq, head).add_((relative * c * p + tiny).T @ dy.abs())
         if bias_error is not None:
             factor = scale if problem.pse_type == 1 else 1.0
@@ -102,3 +102,9 @@ def floors(inputs: Inputs, exact: dict[str, Tensor]) -> dict[str, Tensor]:
     if bias_error is not None:
         floor["dpse"] += bias_error.abs()
     return floor
+
+
+def _add_columns(parts: list[Tensor], error: Tensor) -> None:
+    """Adds the columns of an error to the head and rope parts that were joined for the scores."""
+    for part, columns in zip(parts, error.split([t.shape[1] for t in parts], dim=1), strict=True):
+        part.add_(columns)
