@@ -1,0 +1,114 @@
+// One product on the cube: L1 -> L0A, L0B -> L0C -> GM, with two slots in L0A and L0B.
+#pragma once
+
+#include "gm_tile.h"
+
+namespace npu_fa {
+
+// L1 holds matrices as strips of 32 bytes. The left operand of a product: rows x depth elements from `depth_begin` on.
+template <typename T>
+FA_INLINE void LoadLeft(const LocalTensor<T>& l0a, const LocalTensor<T>& l1, int32_t l1_rows, int32_t strips_depth,
+                        int32_t rows, int32_t depth_begin, int32_t depth) {
+  AscendC::LoadData3DParamsV2<T> params;
+  params.l1H = 1;
+  params.l1W = l1_rows;
+  params.channelSize = strips_depth;
+  params.kExtension = depth;
+  params.mExtension = rows;
+  params.kStartPt = depth_begin;
+  AscendC::LoadData(l0a, l1, params);
+}
+
+// The right operand when L1 holds it as columns x depth (K in Q K^T): strips are just what L0B wants. All `columns`
+// of the strips are taken.
+template <typename T>
+FA_INLINE void LoadRightByColumns(const LocalTensor<T>& l0b, const LocalTensor<T>& l1, int32_t columns,
+                                  int32_t depth_begin, int32_t depth) {
+  const int32_t strip = depth_begin / kBlockElements<T> * columns * kBlockElements<T>;
+  const int32_t fractals = columns / kFractalSide * (depth / kBlockElements<T>);
+  AscendC::LoadData(l0b, l1[strip], AscendC::LoadData2DParams(0, fractals, 1, 0, 0, false, 0));
+}
+
+// The right operand when L1 holds it as depth x columns (V in P V): turned over on the way.
+template <typename T>
+FA_INLINE void LoadRightByDepth(const LocalTensor<T>& l0b, const LocalTensor<T>& l1, int32_t l1_rows, int32_t columns,
+                                int32_t depth) {
+  AscendC::LoadData3DParamsV2<T> params;
+  params.l1H = 1;
+  params.l1W = l1_rows;
+  params.channelSize = columns;
+  params.kExtension = columns;
+  params.mExtension = depth;
+  AscendC::LoadData(l0b, l1, params);
+}
+
+template <typename T>
+class Cube {
+ public:
+  static constexpr int32_t kSlotBytes = 32 * 1024;   // L0A and L0B in two
+  static constexpr int32_t kScoreBytes = 32 * 1024;  // L0C: two tiles of scores
+  static constexpr int32_t kAccumulatorBytes = 64 * 1024;
+  static constexpr int32_t kAccumulator = 2;  // number of the accumulator among the three tiles
+
+  FA_INLINE void Init(AscendC::TPipe* pipe) {
+    Arena<AscendC::TPosition::A2> l0a;
+    Arena<AscendC::TPosition::B2> l0b;
+    Arena<AscendC::TPosition::CO1> l0c;
+    l0a.Init(pipe, 2 * kSlotBytes);
+    l0b.Init(pipe, 2 * kSlotBytes);
+    l0c.Init(pipe, 2 * kScoreBytes + kAccumulatorBytes);
+    for (int32_t i = 0; i < 2; ++i) {
+      left_[i] = l0a.template Take<T>(kSlotBytes / sizeof(T));
+      right_[i] = l0b.template Take<T>(kSlotBytes / sizeof(T));
+      result_[i] = l0c.template Take<float>(kScoreBytes / sizeof(float));
+      AscendC::SetFlag<HardEvent::M_MTE1>(kFirstFreeId + i);
+    }
+    result_[kAccumulator] = l0c.template Take<float>(kAccumulatorBytes / sizeof(float));
+    for (int32_t i = 0; i <= kAccumulator; ++i) AscendC::SetFlag<HardEvent::FIX_M>(i);
+  }
+  FA_INLINE void Finish() {
+    for (int32_t i = 0; i < 2; ++i) AscendC::WaitFlag<HardEvent::M_MTE1>(kFirstFreeId + i);
+    for (int32_t i = 0; i <= kAccumulator; ++i) AscendC::WaitFlag<HardEvent::FIX_M>(i);
+  }
+
+  // A product is: BeginLoad, LoadLeft(left()), LoadRight...(right()), Multiply.
+  FA_INLINE void BeginLoad() { AscendC::WaitFlag<HardEvent::M_MTE1>(kFirstFreeId + slot_); }
+  FA_INLINE const LocalTensor<T>& left() const { return left_[slot_]; }
+  FA_INLINE const LocalTensor<T>& right() const { return right_[slot_]; }
+
+  // result[tile] (+)= left x right; `first` starts from zero.
+  FA_INLINE void Multiply(int32_t tile, int32_t rows, int32_t columns, int32_t depth, bool first) {
+    AscendC::SetFlag<HardEvent::MTE1_M>(slot_);
+    AscendC::WaitFlag<HardEvent::MTE1_M>(slot_);
+    if (first) AscendC::WaitFlag<HardEvent::FIX_M>(tile);
+    AscendC::MmadParams params;
+    params.m = rows;
+    params.n = columns;
+    params.k = depth;
+    params.cmatrixInitVal = first;
+    AscendC::Mmad(result_[tile], left_[slot_], right_[slot_], params);
+    // The pipe does not order small products on one result by itself.
+    if (rows / kFractalSide * (columns / kFractalSide) < 10) AscendC::PipeBarrier<PIPE_M>();
+    AscendC::SetFlag<HardEvent::M_MTE1>(kFirstFreeId + slot_);
+    slot_ ^= 1;
+  }
+
+  // Writes result[tile] to GM as rows of `gm_columns`; the tile is free afterwards.
+  FA_INLINE void Store(const GlobalTensor<float>& gm, int32_t tile, int32_t rows, int32_t columns,
+                       int32_t gm_columns) {
+    AscendC::SetFlag<HardEvent::M_FIX>(tile);
+    AscendC::WaitFlag<HardEvent::M_FIX>(tile);
+    AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(
+        gm, result_[tile], AscendC::FixpipeParamsV220(columns, rows, RoundUp(rows, kFractalSide), gm_columns, false));
+    AscendC::SetFlag<HardEvent::FIX_M>(tile);
+  }
+
+ private:
+  static constexpr int32_t kFirstFreeId = 3;  // a TPipe on a cube core keeps M_MTE1 0 to 2 for itself
+
+  LocalTensor<T> left_[2], right_[2];
+  LocalTensor<float> result_[3];
+  int32_t slot_ = 0;
+};
+
+}  // namespace npu_fa

@@ -1,0 +1,239 @@
+// The running maximum and sum of each row, the exponentials of a tile, and the accumulator O that they rescale.
+//
+// Maxima are kept negated: exp(scale * s - m) is then one fused multiply-add and one Exp, and a smaller negated
+// maximum is a larger maximum. Values of the last kRingSlots stages are kept, because O follows some stages later.
+#pragma once
+
+#include "gm_tile.h"
+
+namespace npu_fa {
+
+// Rows of fp32 scores in UB: [slab][row][column], whole repeats.
+struct ScoreTile {
+  LocalTensor<float> x;
+  int32_t rows;
+  Slabs slabs;
+  FA_INLINE int32_t SlabElements() const { return rows * slabs.columns; }
+  FA_INLINE int32_t Elements() const { return slabs.count * SlabElements(); }
+};
+
+FA_INLINE void VectorBarrier() { AscendC::PipeBarrier<PIPE_V>(); }
+
+// 32 bytes of every element: dst[8 * i .. 8 * i + 7] = src[i].
+FA_INLINE void Spread(const LocalTensor<float>& dst, const LocalTensor<float>& src, int32_t elements) {
+  AscendC::Brcb(dst, src, CeilDiv(elements, kBlockFloats), AscendC::BrcbRepeatParams(1, kBlockFloats));
+}
+
+class OnlineSoftmax {
+ public:
+  template <class UbArena>
+  FA_INLINE void Init(UbArena& ub, int32_t rows, int32_t tile_rows, int32_t tile_elements, int32_t value_width) {
+    rows_ = RoundUp(rows, kRepeatFloats);  // compares work on whole repeats
+    value_width_ = value_width;
+    for (int32_t i = 0; i < kRingSlots; ++i) {
+      negative_max_[i] = ub.template Take<float>(rows_);
+      sum_[i] = ub.template Take<float>(rows_);
+      factor_[i] = ub.template Take<float>(rows_);
+      AscendC::Duplicate(negative_max_[i], kEmptyRowSum, rows_);
+      AscendC::Duplicate(sum_[i], 0.0f, rows_);
+    }
+    start_max_ = ub.template Take<float>(rows_);
+    start_sum_ = ub.template Take<float>(rows_);
+    scratch_ = ub.template Take<float>(tile_elements / kBlockFloats);
+    spread_ = ub.template Take<float>(tile_rows * kBlockFloats);
+    wide_spread_ = ub.template Take<float>(tile_rows * kRepeatFloats);
+    row_spread_ = ub.template Take<float>(rows_ * kBlockFloats);
+    scale_ = ub.template Take<float>(kBlockFloats);
+    nonempty_ = ub.template Take<uint8_t>(RoundUp(rows_ / 8, kBlockBytes));
+    output_ = ub.template Take<float>(RoundUp(rows, kBlockFloats) * value_width);
+    VectorBarrier();
+  }
+
+  // A new stage: `first` of its block starts from a row that has seen only the sink, or nothing.
+  FA_INLINE void BeginStage(int64_t stage, bool first, bool has_sink, float sink) {
+    now_ = stage % kRingSlots;
+    if (first) {
+      AscendC::Duplicate(start_max_, has_sink ? -sink : kEmptyRowSum, rows_);
+      AscendC::Duplicate(start_sum_, has_sink ? 1.0f : 0.0f, rows_);
+      before_max_ = start_max_;
+      before_sum_ = start_sum_;
+    } else {
+      before_max_ = negative_max_[(stage - 1) % kRingSlots];
+      before_sum_ = sum_[(stage - 1) % kRingSlots];
+    }
+    VectorBarrier();
+  }
+
+  // x = exp(scale * x - max), max the running maximum of scale * x; notes the sum of each row. `row` numbers the
+  // first row of the tile.
+  FA_INLINE void Exponentials(const ScoreTile& tile, int32_t row, float scale) {
+    const LocalTensor<float> maximum = negative_max_[now_][row];
+    ReduceRows<true>(maximum, tile);
+    AscendC::Duplicate(scale_, scale, kBlockFloats);
+    VectorBarrier();
+    AscendC::Muls(maximum, maximum, -scale, tile.rows);
+    VectorBarrier();
+    AscendC::Min(maximum, maximum, before_max_[row], tile.rows);
+    VectorBarrier();
+    Spread(spread_, maximum, tile.rows);
+    VectorBarrier();
+    ScaleAndShift(tile);
+    VectorBarrier();
+    AscendC::Exp(tile.x, tile.x, tile.Elements());
+    VectorBarrier();
+    ReduceRows<false>(sum_[now_][row], tile);
+  }
+
+  // After all tiles of a stage: what O and the sum so far have to be multiplied with, and the new sum.
+  FA_INLINE void EndStage() {
+    VectorBarrier();
+    AscendC::Sub(factor_[now_], negative_max_[now_], before_max_, rows_);
+    VectorBarrier();
+    AscendC::Exp(factor_[now_], factor_[now_], rows_);
+    VectorBarrier();
+    AscendC::MulAddDst(sum_[now_], before_sum_, factor_[now_], rows_);
+    VectorBarrier();
+  }
+  // A stage without columns leaves the statistics as they were.
+  FA_INLINE void SkipStage() {
+    AscendC::Adds(negative_max_[now_], before_max_, 0.0f, rows_);
+    AscendC::Adds(sum_[now_], before_sum_, 0.0f, rows_);
+    VectorBarrier();
+  }
+
+  // O = O * factor + product, in chunks of rows; BeginFold once, then Fold for each chunk.
+  FA_INLINE void BeginFold(int64_t stage) {
+    Spread(row_spread_, factor_[stage % kRingSlots], rows_);
+    VectorBarrier();
+  }
+  FA_INLINE void Fold(const LocalTensor<float>& product, int32_t row, int32_t rows, bool first) {
+    const LocalTensor<float> output = output_[row * value_width_];
+    if (first) {
+      AscendC::Adds(output, product, 0.0f, rows * value_width_);
+      return;
+    }
+    const uint8_t pitch = value_width_ / kBlockFloats;
+    for (int32_t column = 0; column < value_width_; column += kRepeatFloats) {
+      AscendC::FusedMulAdd(output[column], row_spread_[row * kBlockFloats], product[column], Lanes(column), rows,
+                           AscendC::BinaryRepeatParams(1, 0, 1, pitch, 1, pitch));
+    }
+  }
+  FA_INLINE void ClearOutput(int32_t rows) {
+    AscendC::Duplicate(output_, 0.0f, rows * value_width_);
+    VectorBarrier();
+  }
+
+  // Statistics of a finished block, eight columns a row, as the operator gives them.
+  FA_INLINE void Statistics(const LocalTensor<float>& max_columns, const LocalTensor<float>& sum_columns,
+                            int64_t stage) {
+    const int32_t slot = stage % kRingSlots;
+    AscendC::CompareScalar(nonempty_, negative_max_[slot], kEmptyRowSum, AscendC::CMPMODE::LT, rows_);
+    AscendC::Muls(start_max_, negative_max_[slot], -1.0f, rows_);
+    VectorBarrier();
+    SelectOr(start_sum_, sum_[slot], kEmptyRowSum);
+    VectorBarrier();
+    Spread(max_columns, start_max_, rows_);
+    Spread(sum_columns, start_sum_, rows_);
+    VectorBarrier();
+  }
+
+  // What O has to be multiplied with at the end: keep / sum, 0 in rows that saw nothing. After Statistics.
+  FA_INLINE void BeginNormalise(int64_t stage, float inverse_keep) {
+    AscendC::Duplicate(start_max_, inverse_keep, rows_);
+    VectorBarrier();
+    AscendC::Div(start_sum_, start_max_, sum_[stage % kRingSlots], rows_);
+    VectorBarrier();
+    SelectOr(start_sum_, start_sum_, 0.0f);
+    VectorBarrier();
+    Spread(row_spread_, start_sum_, rows_);
+    VectorBarrier();
+  }
+  template <typename T>
+  FA_INLINE void Normalise(const LocalTensor<T>& out, int32_t row, int32_t rows) {
+    const LocalTensor<float> output = output_[row * value_width_];
+    const uint8_t pitch = value_width_ / kBlockFloats;
+    for (int32_t column = 0; column < value_width_; column += kRepeatFloats) {
+      AscendC::Mul(output[column], output[column], row_spread_[row * kBlockFloats], Lanes(column), rows,
+                   AscendC::BinaryRepeatParams(1, 1, 0, pitch, pitch, 1));
+    }
+    VectorBarrier();
+    Narrow(out, output, rows * value_width_);
+  }
+
+  // Rounds to the operator's 16-bit types as it does; fp32 stays.
+  template <typename T>
+  FA_INLINE static void Narrow(const LocalTensor<T>& out, const LocalTensor<float>& in, int32_t count) {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      AscendC::Adds(out, in, 0.0f, count);
+    } else {
+      AscendC::Cast(out, in, AscendC::RoundMode::CAST_ROUND, count);
+    }
+  }
+
+ private:
+  FA_INLINE int32_t Lanes(int32_t column) const { return Smaller(kRepeatFloats, value_width_ - column); }
+
+  FA_INLINE void SelectOr(const LocalTensor<float>& dst, const LocalTensor<float>& src, float otherwise) {
+    AscendC::Select(dst, nonempty_, src, otherwise, AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, rows_);
+  }
+
+  // Eight elements to one, slabs together, then each row to one value.
+  template <bool kMaximum>
+  FA_INLINE void ReduceRows(const LocalTensor<float>& result, const ScoreTile& tile) {
+    const int32_t repeats = tile.Elements() / kRepeatFloats;
+    for (int32_t i = 0; i < repeats; i += kMaxRepeats) {
+      const int32_t count = Smaller(kMaxRepeats, repeats - i);
+      if constexpr (kMaximum) {
+        AscendC::BlockReduceMax(scratch_[i * kBlockFloats], tile.x[i * kRepeatFloats], count, kRepeatFloats, 1, 1, 8);
+      } else {
+        AscendC::BlockReduceSum(scratch_[i * kBlockFloats], tile.x[i * kRepeatFloats], count, kRepeatFloats, 1, 1, 8);
+      }
+    }
+    VectorBarrier();
+    const int32_t per_slab = tile.SlabElements() / kBlockFloats;
+    for (int32_t slab = 1; slab < tile.slabs.count; ++slab) {
+      if constexpr (kMaximum) {
+        AscendC::Max(scratch_, scratch_, scratch_[slab * per_slab], per_slab);
+      } else {
+        AscendC::Add(scratch_, scratch_, scratch_[slab * per_slab], per_slab);
+      }
+      VectorBarrier();
+    }
+    const int32_t in_row = tile.slabs.columns / kBlockFloats;
+    if constexpr (kMaximum) {
+      AscendC::WholeReduceMax(result, scratch_, in_row, tile.rows, 1, 1, in_row / kBlockFloats,
+                              AscendC::ReduceOrder::ORDER_ONLY_VALUE);
+    } else {
+      AscendC::WholeReduceSum(result, scratch_, in_row, tile.rows, 1, 1, in_row / kBlockFloats);
+    }
+  }
+
+  // x = x * scale + spread_ of its row.
+  FA_INLINE void ScaleAndShift(const ScoreTile& tile) {
+    if (tile.slabs.columns == kSlabColumns) {  // a row is eight repeats: a block of its shift for each, one instruction
+      Spread(wide_spread_, spread_, tile.rows * kBlockFloats);
+      VectorBarrier();
+      for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+        AscendC::FusedMulAdd(tile.x[slab * tile.SlabElements()], scale_, wide_spread_, kRepeatFloats,
+                             tile.SlabElements() / kRepeatFloats, AscendC::BinaryRepeatParams(1, 0, 0, 8, 0, 1));
+      }
+      return;
+    }
+    const uint8_t pitch = tile.slabs.columns / kBlockFloats;
+    for (int32_t at = 0; at < tile.slabs.columns; at += kRepeatFloats) {
+      for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+        AscendC::FusedMulAdd(tile.x[slab * tile.SlabElements() + at], scale_, spread_, kRepeatFloats, tile.rows,
+                             AscendC::BinaryRepeatParams(1, 0, 0, pitch, 0, 1));
+      }
+    }
+  }
+
+  LocalTensor<float> negative_max_[kRingSlots], sum_[kRingSlots], factor_[kRingSlots];
+  LocalTensor<float> before_max_, before_sum_;  // of the stage before
+  LocalTensor<float> start_max_, start_sum_;    // of a block's first stage; scratch at its end
+  LocalTensor<float> scratch_, spread_, wide_spread_, row_spread_, scale_, output_;
+  LocalTensor<uint8_t> nonempty_;
+  int32_t rows_ = 0, value_width_ = 0, now_ = 0;
+};
+
+}  // namespace npu_fa

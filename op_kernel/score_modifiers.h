@@ -1,0 +1,345 @@
+// Bias, mask and dropout on one tile of scores in UB.
+//
+// Visibility is bits, one a score: the band's come from compares of a vector of column numbers with the bounds of each
+// row, a dense mask's from its bytes; bits combine sixteen to a lane. Loads wait on events 2 to 4 of MTE2 and V.
+#pragma once
+
+#include "online_softmax.h"
+
+namespace npu_fa {
+
+// Where a tile of scores lies in its sequence.
+struct TilePlace {
+  Sequence sequence;
+  int64_t head, row, column;
+  int32_t valid_rows;     // rows below it in the tile belong to no query
+  int32_t valid_columns;  // likewise
+};
+
+template <class P>
+class ScoreModifiers {
+ public:
+  using T = typename P::T;
+
+  template <class UbArena>
+  FA_INLINE void Init(UbArena& ub, const AttentionProblem* problem, const Tiling* tiling, GM_ADDR bias, GM_ADDR mask,
+                      GM_ADDR drop_bits) {
+    problem_ = problem;
+    tiling_ = tiling;
+    const int32_t elements = tiling->vector_rows * tiling->stage_columns;
+    const int32_t words = elements / 16;
+    visible_ = ub.template Take<uint16_t>(words);
+    other_ = ub.template Take<uint16_t>(words);
+    columns_ = ub.template Take<float>(kSlabColumns);
+    AscendC::CreateVecIndex(columns_, 0.0f, kSlabColumns);
+    if constexpr (P::kModified) {
+      bias_ = GmTensor<T>(bias);
+      slopes_ = GmTensor<float>(bias);
+      mask_ = GmTensor<uint8_t>(mask);
+      drop_bits_ = GmTensor<uint8_t>(drop_bits);
+      wide_ = ub.template Take<float>(elements);
+      raw_bias_ = ub.template Take<T>(elements);
+      raw_mask_ = ub.template Take<uint8_t>(elements);
+      kept_ = ub.template Take<uint16_t>(words);
+      kept_next_ = ub.template Take<uint16_t>(words);
+      for (int32_t event = kBiasEvent; event <= kDropEvent; ++event) AscendC::SetFlag<HardEvent::V_MTE2>(event);
+    }
+    VectorBarrier();
+  }
+  FA_INLINE void Finish() {
+    if constexpr (P::kModified) {
+      for (int32_t event = kBiasEvent; event <= kDropEvent; ++event) AscendC::WaitFlag<HardEvent::V_MTE2>(event);
+    }
+  }
+
+  // Factor that Exponentials still has to apply after Apply.
+  FA_INLINE float RemainingScale() const { return P::kModified ? 1.0f : tiling_->scale; }
+
+  // x becomes the operator's x: scaled and biased, the lowest float where hidden. A plain tile stays unscaled, as long
+  // as nothing in it is hidden.
+  FA_INLINE float Apply(const ScoreTile& tile, const TilePlace& place) {
+    bool scaled = false;
+    if constexpr (P::kModified) {
+      Bias(tile, place);
+      scaled = true;
+    }
+    const bool hides = BandHides(tile, place);
+    if (hides && !scaled) {
+      AscendC::Muls(tile.x, tile.x, tiling_->scale, tile.Elements());
+      scaled = true;
+    }
+    if (hides) BandBits(tile, place);
+    bool masked = false;
+    if constexpr (P::kModified) {
+      masked = problem_->mask.present;
+      if (masked) MaskBits(tile, place, hides);
+    }
+    if (hides || masked) {
+      VectorBarrier();
+      AscendC::Select(tile.x, visible_.template ReinterpretCast<uint8_t>(), tile.x, kEmptyRowMax,
+                      AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.Elements());
+      VectorBarrier();
+    }
+    return scaled ? 1.0f : tiling_->scale;
+  }
+
+  // Zero where dropout drops; the kept weight waits for the end of the block.
+  FA_INLINE void Drop(const ScoreTile& tile, const TilePlace& place) {
+    if constexpr (P::kModified) {
+      if (problem_->dropout.kind == DropoutKind::kNone) return;
+      KeptBits(tile, place);
+      VectorBarrier();
+      AscendC::Select(tile.x, kept_.template ReinterpretCast<uint8_t>(), tile.x, 0.0f,
+                      AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.Elements());
+      AscendC::SetFlag<HardEvent::V_MTE2>(kDropEvent);
+    }
+  }
+
+ private:
+  static constexpr int32_t kBiasEvent = 2, kMaskEvent = 3, kDropEvent = 4;
+  static constexpr int32_t kWordBits = 16;
+
+  // Does the band, or the end of the keys, hide anything in the tile?
+  FA_INLINE bool BandHides(const ScoreTile& tile, const TilePlace& place) const {
+    if (place.valid_columns < tile.slabs.count * tile.slabs.columns) return true;
+    return !FullyVisible(place.sequence.band, {place.row, place.row + tile.rows},
+                         {place.column, place.column + place.valid_columns});
+  }
+
+  FA_INLINE static float Bound(int64_t column) {
+    return static_cast<float>(Clamp(column, -2 * kSlabColumns, 2 * kSlabColumns));
+  }
+
+  // One compare of the column numbers with a bound for each row of each slab.
+  FA_INLINE void CompareRows(const LocalTensor<uint16_t>& bits, const ScoreTile& tile, AscendC::CMPMODE mode,
+                             int64_t first_bound, int64_t bound_step) {
+    const LocalTensor<uint8_t> bytes = bits.template ReinterpretCast<uint8_t>();
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      for (int32_t row = 0; row < tile.rows; ++row) {
+        AscendC::CompareScalar(bytes[(slab * tile.rows + row) * tile.slabs.columns / 8], columns_,
+                               Bound(first_bound + row * bound_step - slab * kSlabColumns), mode, tile.slabs.columns);
+      }
+    }
+  }
+
+  FA_INLINE void BandBits(const ScoreTile& tile, const TilePlace& place) {
+    const Band& band = place.sequence.band;
+    const int64_t last = place.valid_columns - 1;
+    const int32_t words = tile.Elements() / kWordBits;
+    const int64_t high = place.row + band.hi - place.column, low = place.row + band.lo - place.column;
+    CompareRows(visible_, tile, AscendC::CMPMODE::LE, high, 1);
+    VectorBarrier();
+    if (low + tile.rows - 1 > 0) {
+      CompareRows(other_, tile, AscendC::CMPMODE::GE, low, 1);
+      VectorBarrier();
+      AscendC::And(visible_, visible_, other_, words);
+      VectorBarrier();
+    }
+    if (band.prefix > place.column) {
+      CompareRows(other_, tile, AscendC::CMPMODE::LT, band.prefix - place.column, 0);
+      VectorBarrier();
+      AscendC::Or(visible_, visible_, other_, words);
+      VectorBarrier();
+    }
+    if (last + 1 < tile.slabs.count * tile.slabs.columns) {
+      CompareRows(other_, tile, AscendC::CMPMODE::LE, last, 0);
+      VectorBarrier();
+      AscendC::And(visible_, visible_, other_, words);
+      VectorBarrier();
+    }
+  }
+
+  // Rows of a [head, row, column] tensor in GM into [slab][row][column] in UB; whole bytes or elements. Everything
+  // else in the tile becomes zero when it would be read.
+  template <typename E>
+  FA_INLINE void LoadTile(const LocalTensor<E>& ub, const GlobalTensor<E>& gm, const ScoreTile& tile, int32_t rows,
+                          int32_t columns, int64_t row_stride) {
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      const int32_t count = Smaller(tile.slabs.columns, columns - slab * kSlabColumns);
+      if (count <= 0) break;
+      LoadRows(ub[slab * tile.SlabElements()], gm[slab * kSlabColumns], rows, count, row_stride, tile.slabs.columns);
+    }
+  }
+
+  // Before a load that does not fill the tile, under the V_MTE2 event the load has taken.
+  template <typename E>
+  FA_INLINE void Clear(const LocalTensor<E>& ub, const ScoreTile& tile, int32_t event) {
+    AscendC::Duplicate(ub.template ReinterpretCast<uint16_t>(), static_cast<uint16_t>(0),
+                       tile.Elements() * static_cast<int32_t>(sizeof(E)) / 2);
+    AscendC::SetFlag<HardEvent::V_MTE2>(event);
+    AscendC::WaitFlag<HardEvent::V_MTE2>(event);
+  }
+
+  FA_INLINE bool Partial(const ScoreTile& tile, const TilePlace& place) const {
+    return place.valid_rows < tile.rows || place.valid_columns < tile.slabs.count * tile.slabs.columns;
+  }
+
+  FA_INLINE void Scale(const ScoreTile& tile) {
+    AscendC::Muls(tile.x, tile.x, tiling_->scale, tile.Elements());
+    VectorBarrier();
+  }
+
+  // Scale and bias, in their order.
+  FA_INLINE void Bias(const ScoreTile& tile, const TilePlace& place) {
+    const npu_fa::Bias& bias = problem_->bias;
+    if (bias.order == BiasOrder::kScaleThenAdd || bias.kind == BiasKind::kNone) Scale(tile);
+    if (bias.kind == BiasKind::kNone) return;
+    if (BiasIsSlope(bias.kind)) {
+      Slope(tile, place);
+    } else {
+      DenseBias(tile, place);
+      AscendC::Add(tile.x, tile.x, wide_, tile.Elements());
+    }
+    VectorBarrier();
+    if (bias.order == BiasOrder::kAddThenScale) Scale(tile);
+  }
+
+  FA_INLINE void Slope(const ScoreTile& tile, const TilePlace& place) {
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      const int64_t column = place.column + slab * kSlabColumns;
+      for (int32_t row = 0; row < tile.rows; ++row) {
+        const int64_t distance = column - place.row - row + place.sequence.position_shift;
+        AscendC::Adds(wide_[(slab * tile.rows + row) * tile.slabs.columns], columns_, static_cast<float>(distance),
+                      tile.slabs.columns);
+      }
+    }
+    VectorBarrier();
+    AscendC::Abs(wide_, wide_, tile.Elements());
+    VectorBarrier();
+    if (problem_->bias.kind == BiasKind::kSlopeSqrt) {
+      AscendC::Sqrt(wide_, wide_, tile.Elements());
+      VectorBarrier();
+    }
+    const float slope = slopes_.GetValue(BiasOffset(*problem_, place.sequence, place.head, place.row, place.column));
+    AscendC::Axpy(tile.x, wide_, -slope, tile.Elements());
+  }
+
+  // wide_ = the bias of the tile in fp32.
+  FA_INLINE void DenseBias(const ScoreTile& tile, const TilePlace& place) {
+    AscendC::WaitFlag<HardEvent::V_MTE2>(kBiasEvent);
+    if (Partial(tile, place) || BiasByRows()) Clear(raw_bias_, tile, kBiasEvent);
+    if (BiasByRows()) {
+      for (int32_t row = 0; row < place.valid_rows; ++row) DiagonalRow(tile, place, row);
+    } else {
+      const int64_t begin = BiasOffset(*problem_, place.sequence, place.head, place.row, place.column);
+      const int64_t next = BiasOffset(*problem_, place.sequence, place.head, place.row + 1, place.column);
+      LoadTile(raw_bias_, bias_[begin], tile, place.valid_rows, place.valid_columns, next - begin);
+    }
+    AscendC::SetFlag<HardEvent::MTE2_V>(kBiasEvent);
+    AscendC::WaitFlag<HardEvent::MTE2_V>(kBiasEvent);
+    if constexpr (sizeof(T) == sizeof(float)) {
+      AscendC::Adds(wide_, raw_bias_, 0.0f, tile.Elements());
+    } else {
+      AscendC::Cast(wide_, raw_bias_, AscendC::RoundMode::CAST_NONE, tile.Elements());
+    }
+    AscendC::SetFlag<HardEvent::V_MTE2>(kBiasEvent);
+    VectorBarrier();
+  }
+
+  // Tables of diagonals have no constant row stride.
+  FA_INLINE bool BiasByRows() const {
+    return problem_->bias.kind == BiasKind::kDiagonal || problem_->bias.kind == BiasKind::kDiagonalTnd;
+  }
+
+  // A row of a Toeplitz table, which lies there without gaps from the table row that holds its leftmost diagonal on.
+  // What the table does not hold is hidden.
+  FA_INLINE void DiagonalRow(const ScoreTile& tile, const TilePlace& place, int32_t row) {
+    const npu_fa::Bias& bias = problem_->bias;
+    const Sequence& s = place.sequence;
+    const int64_t q = place.row + row;
+    const int64_t begin = BiasOffset(*problem_, s, place.head, q, place.column);
+    const int64_t table = s.bias_start + place.head * bias.head_stride;
+    const int64_t width = bias.row_stride;
+    const int64_t column = (begin - table) % width;
+    const int32_t columns = static_cast<int32_t>(Min(place.valid_columns, width - column));
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      const int32_t count = Smaller(tile.slabs.columns, columns - slab * kSlabColumns);
+      if (count <= 0) break;
+      LoadRows(raw_bias_[(slab * tile.rows + row) * tile.slabs.columns], bias_[begin + slab * kSlabColumns], 1, count, 0,
+               tile.slabs.columns);
+    }
+  }
+
+  // visible_ = (visible_ and) the dense mask lets through.
+  FA_INLINE void MaskBits(const ScoreTile& tile, const TilePlace& place, bool combine) {
+    AscendC::WaitFlag<HardEvent::V_MTE2>(kMaskEvent);
+    if (Partial(tile, place)) Clear(raw_mask_, tile, kMaskEvent);
+    LoadTile(raw_mask_, mask_[MaskOffset(*problem_, place.sequence, place.head, place.row, place.column)], tile,
+             place.valid_rows, place.valid_columns, problem_->mask.row_stride);
+    AscendC::SetFlag<HardEvent::MTE2_V>(kMaskEvent);
+    AscendC::WaitFlag<HardEvent::MTE2_V>(kMaskEvent);
+    const LocalTensor<half> values = wide_.template ReinterpretCast<half>();
+    AscendC::Cast(values, raw_mask_, AscendC::RoundMode::CAST_NONE, tile.Elements());
+    AscendC::SetFlag<HardEvent::V_MTE2>(kMaskEvent);
+    VectorBarrier();
+    const LocalTensor<uint16_t>& bits = combine ? other_ : visible_;
+    AscendC::CompareScalar(bits.template ReinterpretCast<uint8_t>(), values, static_cast<half>(0.0f),
+                           AscendC::CMPMODE::EQ, tile.Elements());
+    if (combine) {
+      VectorBarrier();
+      AscendC::And(visible_, visible_, other_, tile.Elements() / kWordBits);
+    }
+  }
+
+  // kept_ = the bits of the dropout stream, each row from a byte boundary on. A row may begin anywhere in a byte of the
+  // stream: it is loaded twice, sixteen bits apart, and the two are shifted together.
+  FA_INLINE void KeptBits(const ScoreTile& tile, const TilePlace& place) {
+    AscendC::WaitFlag<HardEvent::V_MTE2>(kDropEvent);
+    AscendC::Duplicate(kept_, static_cast<uint16_t>(0), tile.Elements() / kWordBits);
+    AscendC::Duplicate(kept_next_, static_cast<uint16_t>(0), tile.Elements() / kWordBits);
+    AscendC::SetFlag<HardEvent::V_MTE2>(kDropEvent);
+    AscendC::WaitFlag<HardEvent::V_MTE2>(kDropEvent);
+    const int32_t row_words = tile.slabs.columns / kWordBits;
+    const int64_t first = DropBit(place.sequence, place.head, place.row, place.column);
+    const bool aligned = place.sequence.kv_len % 8 == 0 && first % 8 == 0;
+    const LocalTensor<uint8_t> bytes = kept_.template ReinterpretCast<uint8_t>();
+    const LocalTensor<uint8_t> next_bytes = kept_next_.template ReinterpretCast<uint8_t>();
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      const int32_t columns = Smaller(tile.slabs.columns, place.valid_columns - slab * kSlabColumns);
+      if (columns <= 0) break;
+      const int64_t slab_bit = first + slab * kSlabColumns;
+      const int32_t at = slab * tile.rows * row_words * 2;
+      if (aligned) {
+        LoadRows(bytes[at], drop_bits_[slab_bit / 8], place.valid_rows, columns / 8, place.sequence.kv_len / 8,
+                 row_words * 2);
+        continue;
+      }
+      for (int32_t row = 0; row < place.valid_rows; ++row) {
+        const int64_t bit = slab_bit + row * place.sequence.kv_len;
+        const int32_t count = static_cast<int32_t>((bit % 8 + columns + 7) / 8);
+        LoadRows(bytes[at + row * row_words * 2], drop_bits_[bit / 8], 1, Smaller(count, row_words * 2), 0,
+                 row_words * 2);
+        if (count > 2) LoadRows(next_bytes[at + row * row_words * 2], drop_bits_[bit / 8 + 2], 1, count - 2, 0, row_words * 2);
+      }
+    }
+    AscendC::SetFlag<HardEvent::MTE2_V>(kDropEvent);
+    AscendC::WaitFlag<HardEvent::MTE2_V>(kDropEvent);
+    if (aligned) return;
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      for (int32_t row = 0; row < place.valid_rows; ++row) {
+        const uint16_t shift = (first + slab * kSlabColumns + row * place.sequence.kv_len) % 8;
+        const int32_t at = (slab * tile.rows + row) * row_words;
+        if (shift == 0) {
+          AscendC::Duplicate(kept_next_[at], static_cast<uint16_t>(0), row_words);
+          continue;
+        }
+        AscendC::ShiftRight(kept_[at], kept_[at], shift, row_words);
+        AscendC::ShiftLeft(kept_next_[at], kept_next_[at], static_cast<uint16_t>(kWordBits - shift), row_words);
+      }
+    }
+    VectorBarrier();
+    AscendC::Or(kept_, kept_, kept_next_, tile.Elements() / kWordBits);
+  }
+
+  const AttentionProblem* problem_ = nullptr;
+  const Tiling* tiling_ = nullptr;
+  GlobalTensor<T> bias_;
+  GlobalTensor<float> slopes_;
+  GlobalTensor<uint8_t> mask_, drop_bits_;
+  LocalTensor<uint16_t> visible_, other_, kept_, kept_next_;
+  LocalTensor<uint8_t> raw_mask_;
+  LocalTensor<T> raw_bias_;
+  LocalTensor<float> columns_, wide_;
+};
+
+}  // namespace npu_fa

@@ -1,0 +1,116 @@
+// The double buffers of a vector core: fp32 tiles in, tiles of the element type out; and its writer of statistics.
+//
+// Events 0 and 1 of MTE2/V guard the inbox, of V/MTE3 the outbox; 2 of V/MTE3 the statistics.
+#pragma once
+
+#include "online_softmax.h"
+
+namespace npu_fa {
+
+FA_FUNCTION int32_t BoxElements(const Tiling& t) {
+  return Larger(t.vector_rows * t.stage_columns, kBlockFloats * t.value_width);
+}
+
+template <typename T>
+class VectorBoxes {
+ public:
+  template <class UbArena>
+  FA_INLINE void Init(UbArena& ub, const Tiling& t) {
+    const int32_t elements = BoxElements(t);
+    // Rows of O that fit into a box.
+    rows_ = Smaller(elements / t.value_width / kBlockFloats * kBlockFloats, kMaxRepeats / kBlockFloats * kBlockFloats);
+    for (int32_t i = 0; i < 2; ++i) {
+      in_[i] = ub.template Take<float>(elements);
+      out_[i] = ub.template Take<T>(elements);
+      AscendC::SetFlag<HardEvent::V_MTE2>(i);
+      AscendC::SetFlag<HardEvent::MTE3_V>(i);
+    }
+  }
+  FA_INLINE void Finish() {
+    for (int32_t i = 0; i < 2; ++i) {
+      AscendC::WaitFlag<HardEvent::V_MTE2>(i);
+      AscendC::WaitFlag<HardEvent::MTE3_V>(i);
+    }
+  }
+  FA_INLINE int32_t Rows() const { return rows_; }
+
+  // In: BeginLoad, copies, EndLoad, vector work, Release.
+  FA_INLINE const LocalTensor<float>& BeginLoad() {
+    AscendC::WaitFlag<HardEvent::V_MTE2>(in_slot_);
+    return in_[in_slot_];
+  }
+  FA_INLINE void EndLoad() {
+    AscendC::SetFlag<HardEvent::MTE2_V>(in_slot_);
+    AscendC::WaitFlag<HardEvent::MTE2_V>(in_slot_);
+  }
+  FA_INLINE void Release() {
+    AscendC::SetFlag<HardEvent::V_MTE2>(in_slot_);
+    in_slot_ ^= 1;
+  }
+
+  // Out: BeginStore, vector work, EndResult, copies, EndStore. EndCompute is Release and EndResult in one.
+  FA_INLINE const LocalTensor<T>& BeginStore() {
+    AscendC::WaitFlag<HardEvent::MTE3_V>(out_slot_);
+    return out_[out_slot_];
+  }
+  FA_INLINE void EndResult() {
+    AscendC::SetFlag<HardEvent::V_MTE3>(out_slot_);
+    AscendC::WaitFlag<HardEvent::V_MTE3>(out_slot_);
+  }
+  FA_INLINE void EndStore() {
+    AscendC::SetFlag<HardEvent::MTE3_V>(out_slot_);
+    out_slot_ ^= 1;
+  }
+  FA_INLINE void EndCompute() {
+    Release();
+    EndResult();
+  }
+
+ private:
+  LocalTensor<float> in_[2];
+  LocalTensor<T> out_[2];
+  int32_t in_slot_ = 0, out_slot_ = 0, rows_ = 0;
+};
+
+// softmax_max and softmax_sum of finished blocks.
+class StatisticsWriter {
+ public:
+  template <class UbArena>
+  FA_INLINE void Init(UbArena& ub, const AttentionProblem& problem, int32_t rows, GM_ADDR softmax_max,
+                      GM_ADDR softmax_sum) {
+    problem_ = &problem;
+    max_gm_ = GmTensor<float>(softmax_max);
+    sum_gm_ = GmTensor<float>(softmax_sum);
+    max_ = ub.template Take<float>(rows * kBlockFloats);
+    sum_ = ub.template Take<float>(rows * kBlockFloats);
+    AscendC::SetFlag<HardEvent::MTE3_V>(kEvent);
+  }
+  FA_INLINE void Finish() { AscendC::WaitFlag<HardEvent::MTE3_V>(kEvent); }
+
+  // Rows [row, row + rows) of the block's sequence, which are the first of the softmax. Without keys both are zero.
+  FA_INLINE void Write(OnlineSoftmax& softmax, int64_t stage, const Block& block, int64_t row, int32_t rows) {
+    const Sequence& s = block.sequence;
+    AscendC::WaitFlag<HardEvent::MTE3_V>(kEvent);
+    softmax.Statistics(max_, sum_, stage);
+    if (s.kv_len == 0) {
+      AscendC::Duplicate(max_, 0.0f, rows * kBlockFloats);
+      AscendC::Duplicate(sum_, 0.0f, rows * kBlockFloats);
+    }
+    AscendC::SetFlag<HardEvent::V_MTE3>(kEvent);
+    AscendC::WaitFlag<HardEvent::V_MTE3>(kEvent);
+    const int64_t begin = StatisticRow(*problem_, s, block.head, row);
+    const int64_t stride = (StatisticRow(*problem_, s, block.head, row + 1) - begin) * kStatisticColumns;
+    StoreRows(max_gm_[begin * kStatisticColumns], max_, rows, kBlockFloats, stride, kBlockFloats);
+    StoreRows(sum_gm_[begin * kStatisticColumns], sum_, rows, kBlockFloats, stride, kBlockFloats);
+    AscendC::SetFlag<HardEvent::MTE3_V>(kEvent);
+  }
+
+ private:
+  static constexpr int32_t kEvent = 2;
+
+  const AttentionProblem* problem_ = nullptr;
+  GlobalTensor<float> max_gm_, sum_gm_;
+  LocalTensor<float> max_, sum_;
+};
+
+}  // namespace npu_fa
