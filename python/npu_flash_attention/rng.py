@@ -36,7 +36,10 @@ _torch_seed = torch.initial_seed()  # torch's seed when the state was last set
 
 def manual_seed(seed: int) -> None:
     """Seeds the dropout generator: the next draws are (seed, 0), (seed, 12), (seed, 24), ..."""
-    seed = operator.index(seed) & ((1 << 64) - 1)  # torch takes seeds of either signedness
+    try:
+        seed = operator.index(seed) & ((1 << 64) - 1)  # torch takes seeds of either signedness
+    except TypeError:
+        raise TypeError(f"seed: expected an integer, got {seed!r} ({type(seed).__name__})") from None
     _set(seed - (1 << 64) if seed >= 1 << 63 else seed, 0)
 
 

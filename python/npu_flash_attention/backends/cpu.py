@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from .._native import native
 from ..call import Call, output_shapes
 from .golden import statistics_dtype
 
@@ -107,8 +108,8 @@ class _OnlineSoftmax:
         out = self.o / self.l.masked_fill(empty, 1).unsqueeze(-1)
         return (
             out,
-            self.m.masked_fill(empty, torch.finfo(torch.float32).min),
-            self.l.masked_fill(empty, torch.finfo(torch.float32).max),
+            self.m.masked_fill(empty, native().EMPTY_ROW_MAX),
+            self.l.masked_fill(empty, native().EMPTY_ROW_SUM),
         )
 
 
