@@ -372,6 +372,22 @@ def test_point_06_slopes(shape: tuple[int, ...], pse_type: int, function: Any, q
     close(out, eager(query, key, value, scale=0.4, bias=bias))
 
 
+@pytest.mark.parametrize("by_row", (True, False))
+def test_point_06_packed_pse_of_any_stride(by_row: bool) -> None:
+    query, key, value = randn(5, N, D), randn(7, N_KV, D), randn(7, N_KV, DV)
+    lengths = {"actual_seq_qlen": [2, 5], "actual_seq_kvlen": [3, 7]}
+    parts = [randn(N, 1 if by_row else q, kv) for q, kv in ((2, 3), (3, 4))]
+    pse = torch.cat([part.flatten() for part in parts])
+    for packed_pse in (pse, pse.repeat_interleave(2)[::2]):
+        leaf = packed_pse.detach().requires_grad_()
+        out = fa.npu_fusion_attention(query, key, value, N, "TND", pse=leaf, **lengths)[0]
+        for i, (rows, columns) in enumerate(((slice(0, 2), slice(0, 3)), (slice(2, 5), slice(3, 7)))):
+            alone = [t.transpose(0, 1)[None] for t in (query[rows], key[columns], value[columns])]
+            close(out[rows], eager(*alone, bias=parts[i])[0].transpose(0, 1))
+        (gradient,) = torch.autograd.grad(out.square().sum(), leaf)
+        assert gradient.shape == pse.shape and gradient.any()
+
+
 @pytest.mark.parametrize("length", (1024, 1025, 1500))
 @pytest.mark.parametrize("batch", (1, 2))
 def test_point_06_compressed_alibi(length: int, batch: int) -> None:
