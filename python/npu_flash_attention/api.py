@@ -558,9 +558,11 @@ def _op_arguments(
 def _rng_of(seed: int | Tensor, offset: int | Tensor) -> Tensor:
     """int64 [seed, offset] from ints or one-element tensors."""
     if isinstance(seed, Tensor) or isinstance(offset, Tensor):
-        parts = (torch.as_tensor(part, dtype=torch.int64).reshape(1) for part in (seed, offset))
+        parts = (torch.as_tensor(part, dtype=torch.int64, device="cpu").reshape(1) for part in (seed, offset))
         return torch.cat(tuple(parts))
-    return torch.tensor([border.integer("seed", seed), border.integer("offset", offset)], dtype=torch.int64)
+    return torch.tensor(
+        [border.integer("seed", seed), border.integer("offset", offset)], dtype=torch.int64, device="cpu"
+    )
 
 
 def _length_tensor(name: str, ends: Lengths) -> Tensor | None:
@@ -569,7 +571,7 @@ def _length_tensor(name: str, ends: Lengths) -> Tensor | None:
         return None
     if isinstance(ends, Tensor):
         return border.integer_tensor(name, ends).to(torch.int64)
-    return torch.tensor(border.integers(name, ends), dtype=torch.int64)
+    return torch.tensor(border.integers(name, ends), dtype=torch.int64, device="cpu")
 
 
 def _read_once(name: str, ends: Lengths) -> list[int] | Tensor | None:

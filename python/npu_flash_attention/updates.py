@@ -95,7 +95,7 @@ def _spread(share: Tensor, out: Tensor, layout: str, softmax_layout: str, ends: 
         return share[..., :1]
     assert ends is not None
     heads, flat = share.size(1), share[..., 0].reshape(-1)
-    by_token = torch.zeros(share.size(0), heads, dtype=share.dtype)
+    by_token = share.new_zeros(share.size(0), heads)
     start = 0
     for end in ends.tolist():
         by_token[start:end] = flat[start * heads : end * heads].view(heads, end - start).t()
@@ -238,7 +238,7 @@ def npu_dropout_gen_mask(
         raise AttentionError(f"dropout probability has to be between 0 and 1, but got {p}")
     _mask_numels(size)  # a refused call must leave the generator as it was
     seed, offset = rng.draw().tolist()
-    return _npu_dropout_gen_mask(torch.empty(0), size, p, seed, offset)
+    return _npu_dropout_gen_mask(torch.empty(0, device="cpu"), size, p, seed, offset)
 
 
 def _mask_numels(size: Sequence[int]) -> int:
