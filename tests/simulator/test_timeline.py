@@ -88,7 +88,7 @@ def test_cross_core_flags_order_the_trace(kernels) -> None:
             e[3] for e in t.events if e[0] == f"block {block} AIV 0" and e[2] == "DataCopy" and e[1] == "MTE2"
         )
         assert len(stores) == len(loads) == 6
-        for store, load in zip(stores, loads):
+        for store, load in zip(stores, loads, strict=True):
             assert load >= store + 300, "a flag between cores takes 300 cycles"
 
 
@@ -106,7 +106,7 @@ def test_instructions_of_a_pipe_do_not_overlap(kernels) -> None:
     assert len(by_pipe) > 8
     for spans in by_pipe.values():
         spans.sort()
-        assert all(end <= begin + 1e-6 for (_, end), (begin, _) in zip(spans, spans[1:]))
+        assert all(end <= begin + 1e-6 for (_, end), (begin, _) in zip(spans, spans[1:], strict=False))
     total = sum(t.critical.values()) + t.critical_wait
     assert total == pytest.approx(t.cycles), "the critical path explains the makespan"
 
