@@ -334,8 +334,10 @@ PYBIND11_MODULE(_C, m) {
   BindSequence(m);
   BindProblem(m);
   m.def(
-      "build_problem", [](const py::dict& arguments) { return BuildProblem(ArgumentsFromDict(arguments)); },
-      py::arg("arguments"), "Validates a call and returns its Problem; raises AttentionError.");
+      "build_problem",
+      [](const py::dict& arguments, const py::object&) { return BuildProblem(ArgumentsFromDict(arguments)); },
+      py::arg("arguments"), py::arg("tensors") = py::none(), py::keep_alive<0, 2>(),
+      "Validates a call and returns its Problem, which keeps `tensors` alive; raises AttentionError.");
   m.def("dropout_gen_mask", &DropoutGenMask, py::arg("numels"), py::arg("drop_prob"), py::arg("seed"),
         py::arg("offset"), "Packed dropout bits (uint8, LSB first, 1 = keep) of the operator's stream.");
   m.attr("EMPTY_ROW_MAX") = kEmptyRowMax;

@@ -454,6 +454,7 @@ def _forward(
     call: Call, q_ends: Lengths, kv_ends: Lengths, seed: int, offset: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, int, int, int]:
     """The 7-tuple of v1 and v2."""
+    q_ends, kv_ends = _read_once("actual_seq_qlen", q_ends), _read_once("actual_seq_kvlen", kv_ends)
     out, softmax_max, softmax_sum, state = _attend(call, q_ends, kv_ends, seed, offset)
     if isinstance(seed, Tensor) or torch.compiler.is_compiling() or is_fake(call.query):
         drawn_seed, drawn_offset = state[0], state[1]  # int64 tensors of the graph
@@ -557,9 +558,11 @@ def _op_arguments(
 def _rng_of(seed: int | Tensor, offset: int | Tensor) -> Tensor:
     """int64 [seed, offset] from ints or one-element tensors."""
     if isinstance(seed, Tensor) or isinstance(offset, Tensor):
-        parts = (torch.as_tensor(part, dtype=torch.int64).reshape(1) for part in (seed, offset))
+        parts = (torch.as_tensor(part, dtype=torch.int64, device="cpu").reshape(1) for part in (seed, offset))
         return torch.cat(tuple(parts))
-    return torch.tensor([border.integer("seed", seed), border.integer("offset", offset)], dtype=torch.int64)
+    return torch.tensor(
+        [border.integer("seed", seed), border.integer("offset", offset)], dtype=torch.int64, device="cpu"
+    )
 
 
 def _length_tensor(name: str, ends: Lengths) -> Tensor | None:
@@ -568,7 +571,11 @@ def _length_tensor(name: str, ends: Lengths) -> Tensor | None:
         return None
     if isinstance(ends, Tensor):
         return border.integer_tensor(name, ends).to(torch.int64)
-    return torch.tensor(border.integers(name, ends), dtype=torch.int64)
+    return torch.tensor(border.integers(name, ends), dtype=torch.int64, device="cpu")
+
+
+def _read_once(name: str, ends: Lengths) -> list[int] | Tensor | None:
+    return ends if isinstance(ends, Tensor) else border.integers(name, ends)
 
 
 def _length_tensors(q_ends: Lengths, kv_ends: Lengths) -> tuple[Tensor | None, Tensor | None]:

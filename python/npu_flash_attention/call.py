@@ -87,10 +87,13 @@ class Call:
         copied = [name for name in _LAST_AXIS_CONTIGUOUS if not _last_axis_is_contiguous(getattr(self, name))]
         if self.dropout_mask is not None and not self.dropout_mask.is_contiguous():
             copied.append("dropout_mask")
-        problem = native().build_problem(self._described(statistics, copied))
+        if copied:
+            native().build_problem(self._described(statistics, copied), None)
         for name in copied:
             setattr(self, name, getattr(self, name).contiguous())
-        return native().build_problem(self._described(statistics, [])) if copied else problem
+        # The problem reads these where its rules need their content.
+        read = (self.atten_mask, self.pse, self.dropout_mask)
+        return native().build_problem(self._described(statistics, []), read)
 
     def _described(self, statistics: dict[str, Tensor | None], copied: list[str]) -> dict[str, Any]:
         """The builder's arguments, taking the tensors in `copied` as if they were copied already."""

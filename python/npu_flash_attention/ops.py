@@ -9,7 +9,8 @@ A gradient that is not needed comes back as an empty tensor of shape [0].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -71,6 +72,13 @@ def _call_from(tensors: Sequence[Tensor | None], options: Sequence[Any], entry: 
     )
 
 
+@contextlib.contextmanager
+def _undisturbed(query: Tensor) -> Iterator[None]:
+    """What a backend allocates is on query's device and what it multiplies keeps its dtype, whatever mode is in force."""
+    with torch.device(query.device), torch.autocast(query.device.type, enabled=False):
+        yield
+
+
 @torch.library.custom_op(
     "npu_flash_attention::attention_forward",
     mutates_args=(),
@@ -78,9 +86,10 @@ def _call_from(tensors: Sequence[Tensor | None], options: Sequence[Any], entry: 
 )
 def attention_forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     tensors, options = arguments[:_FIRST_OPTION], arguments[_FIRST_OPTION:]
-    call = _call_from(tensors, options, entry=options[-2])
-    problem = call.build_problem()
-    return backends.select(call, problem, options[-1]).forward(call, problem)
+    with _undisturbed(arguments[0]):
+        call = _call_from(tensors, options, entry=options[-2])
+        problem = call.build_problem()
+        return backends.select(call, problem, options[-1]).forward(call, problem)
 
 
 @torch.library.custom_op(
@@ -93,11 +102,12 @@ def attention_backward(*arguments: Any) -> tuple[Tensor, ...]:
     tensors = arguments[:_FIRST_OPTION]
     dy, softmax_max, softmax_sum, attention_in, needs = arguments[_FIRST_OPTION : _FIRST_OPTION + 5]
     options = arguments[_FIRST_OPTION + 5 :]
-    call = _call_from(tensors, options, entry=options[-2])
-    problem = call.build_problem(dy, softmax_max, softmax_sum, attention_in)
-    backend = backends.select(call, problem, options[-1])
-    gradients = backend.backward(call, problem, dy, softmax_max, softmax_sum, attention_in, needs)
-    return tuple(call.query.new_empty(0) if gradient is None else gradient for gradient in gradients)
+    with _undisturbed(arguments[0]):
+        call = _call_from(tensors, options, entry=options[-2])
+        problem = call.build_problem(dy, softmax_max, softmax_sum, attention_in)
+        backend = backends.select(call, problem, options[-1])
+        gradients = backend.backward(call, problem, dy, softmax_max, softmax_sum, attention_in, needs)
+        return tuple(call.query.new_empty(0) if gradient is None else gradient for gradient in gradients)
 
 
 @attention_forward.register_fake

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -28,21 +29,25 @@ OFFSET_STEP = 12
 _TAG = "npu_flash_attention_rng_state"
 _lock = threading.Lock()
 
-# int64 [seed, offset]. A tensor, so that under torch.compile a draw is data of the graph and not a constant of it.
-_state = torch.zeros(2, dtype=torch.int64)
-_step = torch.tensor([0, OFFSET_STEP])
+# int64 [seed, offset]: an array, which no torch mode (fake tensors, a default device) looks at, and a tensor over the
+# same memory, which a traced graph takes as an input.
+_numbers = numpy.zeros(2, dtype=numpy.int64)
+_state = torch.from_numpy(_numbers)
 _torch_seed = torch.initial_seed()  # torch's seed when the state was last set
 
 
 def manual_seed(seed: int) -> None:
     """Seeds the dropout generator: the next draws are (seed, 0), (seed, 12), (seed, 24), ..."""
-    seed = operator.index(seed) & ((1 << 64) - 1)  # torch takes seeds of either signedness
+    try:
+        seed = operator.index(seed) & ((1 << 64) - 1)  # torch takes seeds of either signedness
+    except TypeError:
+        raise TypeError(f"seed: expected an integer, got {seed!r} ({type(seed).__name__})") from None
     _set(seed - (1 << 64) if seed >= 1 << 63 else seed, 0)
 
 
 def get_rng_state() -> Tensor:
     """The state, an int64 tensor [seed, offset of the next draw]."""
-    return _state.clone()
+    return torch.from_numpy(_numbers.copy())
 
 
 def set_rng_state(state: Tensor) -> None:
@@ -56,21 +61,34 @@ def set_rng_state(state: Tensor) -> None:
 
 def draw() -> Tensor:
     """int64 [seed, offset] for one call, and moves the generator on."""
-    if torch.compiler.is_compiling():
-        drawn = _state.clone()
-        _state.add_(_step)
-        return drawn
+    return _draw_in_graph(_state) if torch.compiler.is_compiling() else _draw()
+
+
+def _draw() -> Tensor:
     with _lock:
         if torch.initial_seed() != _torch_seed:
             manual_seed(torch.initial_seed())
-        drawn = _state.clone()
-        _state.add_(_step)
+        drawn = _numbers.copy()
+        _numbers[1] += OFFSET_STEP
+    return torch.from_numpy(drawn)
+
+
+@torch.library.custom_op("npu_flash_attention::draw", mutates_args=("state",))
+def _draw_in_graph(state: Tensor) -> Tensor:
+    """A draw that a compiler can neither merge with another nor repeat in the backward, where the state has moved on."""
+    drawn = state.clone()
+    state[1] += OFFSET_STEP
     return drawn
+
+
+@_draw_in_graph.register_fake
+def _(state: Tensor) -> Tensor:
+    return torch.empty_like(state)
 
 
 def _set(seed: int, offset: int) -> None:
     global _torch_seed
-    _state.copy_(torch.tensor([seed, offset]))
+    _numbers[:] = seed, offset
     _torch_seed = torch.initial_seed()
 
 
@@ -95,7 +113,7 @@ def _after_seed(result: int) -> None:
 
 
 def _after_get_state(result: Tensor) -> None:
-    setattr(result, _TAG, tuple(_state.tolist()))
+    setattr(result, _TAG, tuple(_numbers.tolist()))
 
 
 def _after_set_state(result: None, state: Tensor) -> None:

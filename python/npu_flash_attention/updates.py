@@ -95,7 +95,7 @@ def _spread(share: Tensor, out: Tensor, layout: str, softmax_layout: str, ends: 
         return share[..., :1]
     assert ends is not None
     heads, flat = share.size(1), share[..., 0].reshape(-1)
-    by_token = torch.zeros(share.size(0), heads, dtype=share.dtype)
+    by_token = share.new_zeros(share.size(0), heads)
     start = 0
     for end in ends.tolist():
         by_token[start:end] = flat[start * heads : end * heads].view(heads, end - start).t()
@@ -179,7 +179,9 @@ def npu_attention_update(
             )
         if part_lse.dtype != torch.float32 or part_lse.dim() != 1:
             raise AttentionError(f"lse[{i}]: expected float32 [N], got {part_lse.dtype} {list(part_lse.shape)}")
-        if part.dim() != 2 or part.shape != local_out[0].shape or part.size(0) != part_lse.size(0):
+        if part.dim() != 2:
+            raise AttentionError(f"local_out[{i}]: expected [N, D], got shape {list(part.shape)}")
+        if part.shape != local_out[0].shape or part.size(0) != part_lse.size(0):
             raise AttentionError(
                 f"local_out[{i}]: expected [N, D] = [{part_lse.size(0)}, {local_out[0].size(-1)}], got {list(part.shape)}"
             )
@@ -217,10 +219,7 @@ def _npu_dropout_gen_mask(
     """
     if not 0 <= p <= 1:
         raise AttentionError(f"dropout probability has to be between 0 and 1, but got {p}")
-    extents = border.integers("size", size) or []
-    numels = math.prod(extents)
-    if any(extent < 0 for extent in extents) or numels > _MAX_MASK_BITS:
-        raise AttentionError(f"size: expected extents of at most {_MAX_MASK_BITS} elements together, got {extents}")
+    numels = _mask_numels(size)
     seed, offset = border.integer("seed", seed), border.integer("offset", offset)
     return torch.from_numpy(native().dropout_gen_mask(numels, float(p), seed, offset))
 
@@ -237,5 +236,16 @@ def npu_dropout_gen_mask(
     """`_npu_dropout_gen_mask` with a (seed, offset) drawn from the generator."""
     if not 0 <= p <= 1:
         raise AttentionError(f"dropout probability has to be between 0 and 1, but got {p}")
+    _mask_numels(size)  # a refused call must leave the generator as it was
     seed, offset = rng.draw().tolist()
-    return _npu_dropout_gen_mask(torch.empty(0), size, p, seed, offset)
+    return _npu_dropout_gen_mask(torch.empty(0, device="cpu"), size, p, seed, offset)
+
+
+def _mask_numels(size: Sequence[int]) -> int:
+    extents = border.integers("size", size)
+    if extents is None:
+        raise TypeError("size: expected a sequence of integers, got None")
+    numels = math.prod(extents)
+    if any(extent < 0 for extent in extents) or numels > _MAX_MASK_BITS:
+        raise AttentionError(f"size: expected extents of at most {_MAX_MASK_BITS} elements together, got {extents}")
+    return numels

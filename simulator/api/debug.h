@@ -82,7 +82,7 @@ inline void DumpTensor(const GlobalTensor<T>& tensor, uint32_t desc, uint32_t du
 // assert(condition) and assert(condition, "format", ...), as the device has them.
 #undef assert
 #define assert(condition, ...) ascendc_assert(condition, ##__VA_ARGS__)
-#define ascendc_assert(condition, ...)                                                                   \
-  do {                                                                                                   \
+#define ascendc_assert(condition, ...)                                                                        \
+  do {                                                                                                        \
     if (!(condition)) ::ascend_sim::FailAssertion(#condition, ::ascend_sim::Location::Here(), ##__VA_ARGS__); \
   } while (0)

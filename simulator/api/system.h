@@ -55,8 +55,8 @@ void ReadTiling(void* destination, const void* source, uint64_t bytes, const Loc
   type name;                                             \
   ::ascend_sim::ReadTiling(&name, address, sizeof(type), ::ascend_sim::Location::Here())
 #define GET_TILING_DATA(name, address) GET_TILING_DATA_WITH_STRUCT(AscendSimDefaultTiling, name, address)
-#define GET_TILING_DATA_MEMBER(type, member, name, address)                                                   \
-  std::remove_const_t<decltype(type::member)> name;                                                           \
+#define GET_TILING_DATA_MEMBER(type, member, name, address)                                                         \
+  std::remove_const_t<decltype(type::member)> name;                                                                 \
   ::ascend_sim::ReadTiling(&name, reinterpret_cast<const uint8_t*>(address) + offsetof(type, member), sizeof(name), \
                            ::ascend_sim::Location::Here())
 #define COPY_TILING_WITH_STRUCT(type, source, destination) \

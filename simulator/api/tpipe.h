@@ -201,7 +201,8 @@ class TBuf {
  private:
   friend class TPipe;
   void Check(uint64_t offset, uint64_t bytes, const ascend_sim::Location& where) const {
-    if (offset + bytes <= length_ && length_ != 0) [[likely]] return;
+    if (offset + bytes <= length_ && length_ != 0) [[likely]]
+      return;
     ascend_sim::CurrentCore().Fail(ascend_sim::FaultKind::kBuffer, "TBuf::Get", where,
                                    std::to_string(bytes) + " bytes from " + std::to_string(offset) +
                                        " on, but InitBuffer gave it " + std::to_string(length_));

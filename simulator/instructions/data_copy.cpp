@@ -40,8 +40,8 @@ void Bursts(Instruction& frame, Path path, const StridedCopy& copy, const Operan
 
 StridedCopy CopyOf(const Instruction& frame, const AscendC::DataCopyParams& params) {
   frame.RequireRange("blockCount", params.blockCount, 0, 4095);
-  return {params.blockCount, uint64_t{params.blockLen} * kBlock,
-          (int64_t{params.blockLen} + params.srcStride) * kBlock, (int64_t{params.blockLen} + params.dstStride) * kBlock};
+  return {params.blockCount, uint64_t{params.blockLen} * kBlock, (int64_t{params.blockLen} + params.srcStride) * kBlock,
+          (int64_t{params.blockLen} + params.dstStride) * kBlock};
 }
 
 StridedCopy CopyOf(const Instruction& frame, uint64_t count, uint32_t element_bytes) {
@@ -75,7 +75,7 @@ NzLayout LayoutOf(const Instruction& frame, const AscendC::Nd2NzParams& params, 
   frame.RequireRange("dstNzNStride", params.dstNzNStride, 1, 16384);
   frame.Require(params.dValue <= params.srcDValue || params.nValue <= 1, FaultKind::kArgument, "srcDValue",
                 "rows of %u elements are %u apart (srcDValue is 16 bits wide; did a larger pitch wrap?)",
-                params.dValue, params.srcDValue);
+                uint32_t{params.dValue}, uint32_t{params.srcDValue});
   return {params.ndNum,
           params.nValue,
           params.dValue,
@@ -212,8 +212,7 @@ void CopyNdToNz(Instruction& frame, const Operand& dst, const Operand& src, cons
   const uint64_t row_bytes = uint64_t{layout.columns} * layout.element_bytes;
   const uint32_t blocks = static_cast<uint32_t>(RoundUp(row_bytes) / kBlock);
   const uint64_t matrix_source = layout.source_row * (layout.rows - 1) + row_bytes;
-  const uint64_t matrix_target =
-      layout.target_column * (blocks - 1) + layout.target_row * (layout.rows - 1) + kBlock;
+  const uint64_t matrix_target = layout.target_column * (blocks - 1) + layout.target_row * (layout.rows - 1) + kBlock;
   frame.BoundsRead(src, layout.source_matrix * (layout.matrices - 1) + matrix_source);
   frame.BoundsWrite(dst, layout.target_matrix * (layout.matrices - 1) + matrix_target);
   if (frame.checking()) {
@@ -254,7 +253,7 @@ void CopyNzToNd(Instruction& frame, const Operand& dst, const Operand& src, cons
   frame.RequireRange("nValue", params.nValue, 1, 8192);
   frame.RequireRange("dValue", params.dValue, 1, 8192);
   frame.Require(params.dValue % kColumns == 0, FaultKind::kArgument, "dValue", "expected a multiple of 16, got %u",
-                params.dValue);
+                uint32_t{params.dValue});
   const Core& core = frame.core();
   frame.Require(core.atomic_op == AtomicOp::kNone, FaultKind::kArgument, "dst",
                 "atomic modes are not modelled on this path");
@@ -264,9 +263,9 @@ void CopyNzToNd(Instruction& frame, const Operand& dst, const Operand& src, cons
       for (uint32_t strip = 0; strip < params.dValue / kColumns; ++strip) {
         const uint64_t from = uint64_t{matrix} * params.srcNdMatrixStride * 256 * element_bytes +
                               (uint64_t{strip} * params.srcNStride + row) * strip_row;
-        const uint64_t to = (uint64_t{matrix} * params.dstNdMatrixStride + uint64_t{row} * params.dstDStride +
-                             strip * kColumns) *
-                            element_bytes;
+        const uint64_t to =
+            (uint64_t{matrix} * params.dstNdMatrixStride + uint64_t{row} * params.dstDStride + strip * kColumns) *
+            element_bytes;
         frame.BoundsRead(src, from + strip_row);
         frame.BoundsWrite(dst, to + strip_row);
         if (frame.checking()) {
@@ -300,8 +299,8 @@ void CopySlices(Instruction& frame, const Operand& dst, const Operand& src, cons
       const AscendC::SliceInfo& slice = slices[d];
       frame.Require(slice.startIndex <= slice.endIndex, FaultKind::kArgument, "SliceInfo",
                     "startIndex %u is after endIndex %u", slice.startIndex, slice.endIndex);
-      const uint64_t step = d == 0 ? uint64_t{slice.burstLen} * kBlock / element_bytes + slice.stride
-                                   : uint64_t{1} + slice.stride;
+      const uint64_t step =
+          d == 0 ? uint64_t{slice.burstLen} * kBlock / element_bytes + slice.stride : uint64_t{1} + slice.stride;
       result.clear();
       for (uint64_t index = slice.startIndex; index <= slice.endIndex; index += std::max<uint64_t>(step, 1)) {
         for (const uint64_t offset : offsets) result.push_back(offset + index * pitch);

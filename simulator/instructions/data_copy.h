@@ -24,15 +24,15 @@ struct StridedCopy {
 struct RowPadding {
   uint32_t left = 0;
   uint32_t right = 0;
-  bool set = false;           // padding holds `value`; otherwise garbage
-  uint64_t value = 0;         // bits of an element
+  bool set = false;    // padding holds `value`; otherwise garbage
+  uint64_t value = 0;  // bits of an element
   uint32_t element_bytes = 1;
 };
 
 struct NzLayout {
   uint32_t matrices, rows, columns;  // columns in elements
   uint32_t element_bytes;
-  uint64_t source_matrix, source_row;             // bytes
+  uint64_t source_matrix, source_row;                 // bytes
   uint64_t target_column, target_row, target_matrix;  // bytes
 };
 
@@ -123,8 +123,8 @@ inline void DataCopy(const GlobalTensor<T>& dst, const LocalTensor<T>& src, cons
                      const DataCopyEnhancedParams& enhancedParams, ASCEND_SIM_CALLER) {
   ascend_sim::Instruction frame("DataCopy", PIPE_MTE3, where);
   ascend_sim::RequireNormal(frame, enhancedParams);
-  ascend_sim::CopyToGm(frame, frame.Global("dst", dst), frame.Local("src", src),
-                       ascend_sim::CopyOf(frame, intriParams), sizeof(T));
+  ascend_sim::CopyToGm(frame, frame.Global("dst", dst), frame.Local("src", src), ascend_sim::CopyOf(frame, intriParams),
+                       sizeof(T));
 }
 
 template <typename T>
@@ -178,8 +178,7 @@ inline void DataCopyPad(const LocalTensor<T>& dst, const GlobalTensor<T>& src, c
   const uint64_t row = (padding.left + uint64_t{dataCopyParams.blockLen} + padding.right + 31) / 32 * 32;
   ascend_sim::CopyPadded(
       frame, frame.Local("dst", dst), frame.Global("src", src),
-      {dataCopyParams.blockCount, dataCopyParams.blockLen,
-       int64_t{dataCopyParams.blockLen} + dataCopyParams.srcStride,
+      {dataCopyParams.blockCount, dataCopyParams.blockLen, int64_t{dataCopyParams.blockLen} + dataCopyParams.srcStride,
        static_cast<int64_t>(row + uint64_t{dataCopyParams.dstStride} * 32)},
       padding);
 }

@@ -3,19 +3,26 @@
 
 #include <cstdint>
 
+#include "instructions/encoded.h"
 #include "types/enums.h"
+
+namespace ascend_sim {
+// A value that does not fit the field is a fault on the line that gives it: the device would drop its high bits.
+using U8 = Encoded<uint8_t>;
+using U16 = Encoded<uint16_t>;
+}  // namespace ascend_sim
 
 namespace AscendC {
 
 struct DataCopyParams {
   DataCopyParams() = default;
-  DataCopyParams(const uint16_t count, const uint16_t len, const uint16_t srcStrideIn, const uint16_t dstStrideIn)
+  DataCopyParams(ascend_sim::U16 count, ascend_sim::U16 len, ascend_sim::U16 srcStrideIn, ascend_sim::U16 dstStrideIn)
       : blockCount(count), blockLen(len), srcStride(srcStrideIn), dstStride(dstStrideIn) {}
 
-  uint16_t blockCount = 1;
-  uint16_t blockLen = 0;   // in 32 bytes
-  uint16_t srcStride = 0;  // between the end of a block and the start of the next, in 32 bytes
-  uint16_t dstStride = 0;
+  ascend_sim::U16 blockCount = 1;
+  ascend_sim::U16 blockLen = 0;   // in 32 bytes
+  ascend_sim::U16 srcStride = 0;  // between the end of a block and the start of the next, in 32 bytes
+  ascend_sim::U16 dstStride = 0;
 };
 
 enum class BlockMode : uint8_t {
@@ -52,11 +59,11 @@ struct DataCopyEnhancedParams {
 
 struct DataCopyExtParams {
   DataCopyExtParams() = default;
-  DataCopyExtParams(const uint16_t count, const uint32_t len, const uint32_t srcStrideIn, const uint32_t dstStrideIn,
+  DataCopyExtParams(ascend_sim::U16 count, const uint32_t len, const uint32_t srcStrideIn, const uint32_t dstStrideIn,
                     const uint32_t rsvIn)
       : blockCount(count), blockLen(len), srcStride(srcStrideIn), dstStride(dstStrideIn), rsv(rsvIn) {}
 
-  uint16_t blockCount = 1;
+  ascend_sim::U16 blockCount = 1;
   uint32_t blockLen = 0;   // in bytes
   uint32_t srcStride = 0;  // GM: bytes; local memory: 32 bytes
   uint32_t dstStride = 0;
@@ -65,33 +72,33 @@ struct DataCopyExtParams {
 
 struct DataCopyPadParams {
   DataCopyPadParams() = default;
-  DataCopyPadParams(const bool isPadValue, const uint8_t leftPadValue, const uint8_t rightPadValue,
+  DataCopyPadParams(const bool isPadValue, ascend_sim::U8 leftPadValue, ascend_sim::U8 rightPadValue,
                     const uint64_t padValue)
       : isPad(isPadValue), leftPadding(leftPadValue), rightPadding(rightPadValue), paddingValue(padValue) {}
 
   bool isPad = false;
-  uint8_t leftPadding = 0;  // in elements
-  uint8_t rightPadding = 0;
+  ascend_sim::U8 leftPadding = 0;  // in elements
+  ascend_sim::U8 rightPadding = 0;
   uint64_t paddingValue = 0;
 };
 
 template <typename T>
 struct DataCopyPadExtParams {
   DataCopyPadExtParams() = default;
-  DataCopyPadExtParams(const bool isPadValue, const uint8_t leftPadValue, const uint8_t rightPadValue, T padValue)
+  DataCopyPadExtParams(const bool isPadValue, ascend_sim::U8 leftPadValue, ascend_sim::U8 rightPadValue, T padValue)
       : isPad(isPadValue), leftPadding(leftPadValue), rightPadding(rightPadValue), paddingValue(padValue) {}
 
   bool isPad = false;
-  uint8_t leftPadding = 0;  // in elements
-  uint8_t rightPadding = 0;
+  ascend_sim::U8 leftPadding = 0;  // in elements
+  ascend_sim::U8 rightPadding = 0;
   T paddingValue = 0;
 };
 
 struct Nd2NzParams {
   Nd2NzParams() = default;
-  Nd2NzParams(const uint16_t ndNumIn, const uint16_t nValueIn, const uint16_t dValueIn,
-              const uint16_t srcNdMatrixStrideIn, const uint16_t srcDValueIn, const uint16_t dstNzC0StrideIn,
-              const uint16_t dstNzNStrideIn, const uint16_t dstNzMatrixStrideIn)
+  Nd2NzParams(ascend_sim::U16 ndNumIn, ascend_sim::U16 nValueIn, ascend_sim::U16 dValueIn,
+              ascend_sim::U16 srcNdMatrixStrideIn, ascend_sim::U16 srcDValueIn, ascend_sim::U16 dstNzC0StrideIn,
+              ascend_sim::U16 dstNzNStrideIn, ascend_sim::U16 dstNzMatrixStrideIn)
       : ndNum(ndNumIn),
         nValue(nValueIn),
         dValue(dValueIn),
@@ -101,21 +108,21 @@ struct Nd2NzParams {
         dstNzNStride(dstNzNStrideIn),
         dstNzMatrixStride(dstNzMatrixStrideIn) {}
 
-  uint16_t ndNum = 0;
-  uint16_t nValue = 0;             // rows
-  uint16_t dValue = 0;             // columns, in elements
-  uint16_t srcNdMatrixStride = 0;  // in elements
-  uint16_t srcDValue = 0;          // pitch of a row, in elements
-  uint16_t dstNzC0Stride = 0;      // between 32-byte columns, in 32 bytes
-  uint16_t dstNzNStride = 0;       // between rows, in 32 bytes
-  uint16_t dstNzMatrixStride = 0;  // in elements
+  ascend_sim::U16 ndNum = 0;
+  ascend_sim::U16 nValue = 0;             // rows
+  ascend_sim::U16 dValue = 0;             // columns, in elements
+  ascend_sim::U16 srcNdMatrixStride = 0;  // in elements
+  ascend_sim::U16 srcDValue = 0;          // pitch of a row, in elements
+  ascend_sim::U16 dstNzC0Stride = 0;      // between 32-byte columns, in 32 bytes
+  ascend_sim::U16 dstNzNStride = 0;       // between rows, in 32 bytes
+  ascend_sim::U16 dstNzMatrixStride = 0;  // in elements
 };
 
 struct Nz2NdParamsFull {
   Nz2NdParamsFull() = default;
-  Nz2NdParamsFull(const uint16_t ndNumIn, const uint16_t nValueIn, const uint16_t dValueIn,
-                  const uint16_t srcNdMatrixStrideIn, const uint16_t srcNStrideIn, const uint16_t dstDStrideIn,
-                  const uint16_t dstNdMatrixStrideIn)
+  Nz2NdParamsFull(ascend_sim::U16 ndNumIn, ascend_sim::U16 nValueIn, ascend_sim::U16 dValueIn,
+                  ascend_sim::U16 srcNdMatrixStrideIn, ascend_sim::U16 srcNStrideIn, ascend_sim::U16 dstDStrideIn,
+                  ascend_sim::U16 dstNdMatrixStrideIn)
       : ndNum(ndNumIn),
         nValue(nValueIn),
         dValue(dValueIn),
@@ -124,13 +131,13 @@ struct Nz2NdParamsFull {
         dstDStride(dstDStrideIn),
         dstNdMatrixStride(dstNdMatrixStrideIn) {}
 
-  uint16_t ndNum = 1;
-  uint16_t nValue = 0;             // rows
-  uint16_t dValue = 0;             // columns, in elements
-  uint16_t srcNdMatrixStride = 1;  // in fractals of 256 elements
-  uint16_t srcNStride = 0;         // between 16-column strips, in rows of 16 elements
-  uint16_t dstDStride = 0;         // pitch of a row, in elements
-  uint16_t dstNdMatrixStride = 1;  // in elements
+  ascend_sim::U16 ndNum = 1;
+  ascend_sim::U16 nValue = 0;             // rows
+  ascend_sim::U16 dValue = 0;             // columns, in elements
+  ascend_sim::U16 srcNdMatrixStride = 1;  // in fractals of 256 elements
+  ascend_sim::U16 srcNStride = 0;         // between 16-column strips, in rows of 16 elements
+  ascend_sim::U16 dstDStride = 0;         // pitch of a row, in elements
+  ascend_sim::U16 dstNdMatrixStride = 1;  // in elements
 };
 
 struct SliceInfo {

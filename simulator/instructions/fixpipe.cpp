@@ -233,7 +233,13 @@ void RunFixpipe(Instruction& frame, ElementType to, ElementType from, const Oper
   if (frame.checking()) {
     frame.AlignRead(src, 64);
     if (to_l1) frame.AlignWrite(dst, kBlockBytes);
-    if (!to_l1 && !row_major) frame.AlignWrite(dst, kBlockBytes);
+    if (!to_l1 && !row_major) {
+      // Device buffers start aligned, so what counts is the offset in the region, not the host's address.
+      const uint64_t offset = dst.region->Offset(dst.data);
+      frame.Require(offset % kBlockBytes == 0, FaultKind::kWriteMisaligned, "dst",
+                    "byte %llu of its GM buffer: NZ results need a multiple of 32",
+                    static_cast<unsigned long long>(offset));
+    }
     if (factors != nullptr) {
       frame.AlignRead(*factors, kBlockBytes);
       frame.Read(*factors, 0, columns * sizeof(uint64_t));

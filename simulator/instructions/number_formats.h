@@ -87,8 +87,9 @@ inline uint16_t FloatToBfloatBits(float value, AscendC::RoundMode mode = AscendC
 inline float HalfBitsToFloat(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   const uint32_t magnitude = half & 0x7fffu;
-  const float value = FloatOf(magnitude << 13) * FloatOf(0x77800000u);  // times 2^112 moves the exponent's bias
-  const uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u : 0u;     // infinity and NaN: all exponent bits
+  const float value = FloatOf(magnitude << 13) * FloatOf(0x77800000u);       // times 2^112 moves the exponent's bias
+  const uint32_t quiet = magnitude > 0x7c00u ? 0x400000u : 0u;               // as hosts that convert in hardware do
+  const uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u | quiet : 0u;  // infinity and NaN: all exponent bits
   return FloatOf(sign | special | BitsOf(value));
 }
 

@@ -107,16 +107,19 @@ T ApplyScalar(T a, T scalar, T old) {
   if constexpr (kOp == ScalarOp::kAxpy) return a * scalar + old;
 }
 
-// Stretches of 16-bit floats are widened, computed in fp32 and rounded once. `f(a, b, old)`; unused sources are null.
+// Stretches of 16-bit floats are widened, computed in fp32 and rounded once. `f(a, b, old)`; what an instruction does
+// not read is handed over as a.
 template <typename F>
 void HalfLoop(uint16_t* dst, const uint16_t* a, const uint16_t* b, bool reads_dst, bool saturate, uint64_t count, F f) {
-  float wide_a[kBatch], wide_b[kBatch] = {}, wide_dst[kBatch] = {}, result[kBatch];
+  float wide_a[kBatch], wide_b[kBatch], wide_dst[kBatch], result[kBatch];
+  const float* second = b != nullptr ? wide_b : wide_a;
+  const float* old = reads_dst ? wide_dst : wide_a;
   for (uint64_t done = 0; done < count; done += kBatch) {
     const uint64_t n = std::min(kBatch, count - done);
     HalfToFloatBatch(a + done, wide_a, n);
     if (b != nullptr) HalfToFloatBatch(b + done, wide_b, n);
     if (reads_dst) HalfToFloatBatch(dst + done, wide_dst, n);
-    for (uint64_t i = 0; i < n; ++i) result[i] = f(wide_a[i], wide_b[i], wide_dst[i]);
+    for (uint64_t i = 0; i < n; ++i) result[i] = f(wide_a[i], second[i], old[i]);
     if (saturate) {
       for (uint64_t i = 0; i < n; ++i) {
         result[i] = std::isnan(result[i]) ? 0.0f : std::min(std::max(result[i], -65504.0f), 65504.0f);
@@ -129,12 +132,13 @@ void HalfLoop(uint16_t* dst, const uint16_t* a, const uint16_t* b, bool reads_ds
 // Half sources accumulated into float.
 template <typename F>
 void MixedLoop(float* dst, const uint16_t* a, const uint16_t* b, uint64_t count, F f) {
-  float wide_a[kBatch], wide_b[kBatch] = {};
+  float wide_a[kBatch], wide_b[kBatch];
+  const float* second = b != nullptr ? wide_b : wide_a;
   for (uint64_t done = 0; done < count; done += kBatch) {
     const uint64_t n = std::min(kBatch, count - done);
     HalfToFloatBatch(a + done, wide_a, n);
     if (b != nullptr) HalfToFloatBatch(b + done, wide_b, n);
-    for (uint64_t i = 0; i < n; ++i) dst[done + i] = f(wide_a[i], wide_b[i], dst[done + i]);
+    for (uint64_t i = 0; i < n; ++i) dst[done + i] = f(wide_a[i], second[i], dst[done + i]);
   }
 }
 

@@ -29,7 +29,7 @@ void ForEachSpan(const VectorOperand& operand, const LaneSet& set, Declare&& dec
       lane = stop;
     }
   };
-  // Repeats on the same spot touch it once.
+  // Repeats on the same spot touch it once. Rows without gaps are one span.
   const uint64_t rows = operand.repeat_stride == 0 ? 1 : static_cast<uint64_t>(set.full_repeats);
   if (set.full_repeats > 0) {
     for (int i = 0; i < set.run_count; ++i) stretch(0, set.runs[i].first, set.runs[i].count, rows);
@@ -139,15 +139,28 @@ void CheckBounds(const Instruction& frame, const VectorOperand& operand, const L
   }
 }
 
+void DeclareRows(Instruction& frame, const Operand& operand, bool write, uint64_t offset, uint64_t bytes, uint64_t rows,
+                 uint64_t pitch) {
+  if (pitch == bytes) {
+    bytes *= rows;
+    rows = 1;
+  }
+  if (write) {
+    frame.WriteRows(operand, offset, bytes, rows, pitch);
+  } else {
+    frame.ReadRows(operand, offset, bytes, rows, pitch);
+  }
+}
+
 void DeclareRead(Instruction& frame, const VectorOperand& operand, const LaneSet& set) {
   ForEachSpan(operand, set, [&](uint64_t offset, uint64_t bytes, uint64_t rows, uint64_t pitch) {
-    frame.ReadRows(operand.memory, offset, bytes, rows, pitch);
+    DeclareRows(frame, operand.memory, false, offset, bytes, rows, pitch);
   });
 }
 
 void DeclareWrite(Instruction& frame, const VectorOperand& operand, const LaneSet& set) {
   ForEachSpan(operand, set, [&](uint64_t offset, uint64_t bytes, uint64_t rows, uint64_t pitch) {
-    frame.WriteRows(operand.memory, offset, bytes, rows, pitch);
+    DeclareRows(frame, operand.memory, true, offset, bytes, rows, pitch);
   });
 }
 

@@ -134,6 +134,9 @@ struct VectorOperand {
 void CheckRead(Instruction& frame, const VectorOperand& operand, const LaneSet& set, uint32_t alignment = kBlockBytes);
 void CheckWrite(Instruction& frame, const VectorOperand& operand, const LaneSet& set, uint32_t alignment = kBlockBytes);
 void CheckBounds(const Instruction& frame, const VectorOperand& operand, const LaneSet& set, bool write);
+// `rows` spans of `bytes`, `pitch` apart; one span where they leave no gaps.
+void DeclareRows(Instruction& frame, const Operand& operand, bool write, uint64_t offset, uint64_t bytes, uint64_t rows,
+                 uint64_t pitch);
 void DeclareRead(Instruction& frame, const VectorOperand& operand, const LaneSet& set);
 void DeclareWrite(Instruction& frame, const VectorOperand& operand, const LaneSet& set);
 

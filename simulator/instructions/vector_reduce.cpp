@@ -59,14 +59,22 @@ void LoadLanes(ElementType element, const VectorOperand& src, const LaneSet& set
   }
 }
 
-// Pairs, pairs of pairs, ...: rounded at each level. Inactive lanes add nothing.
-float TreeSum(ElementType element, const Lanes& lanes, int first, int count) {
+// Pairs, pairs of pairs, ...: rounded at each level. Inactive lanes add nothing. Leaves a sum for each `width` lanes.
+void TreeSums(ElementType element, const Lanes& lanes, int count, int width, float* sums) {
   float level[128];
-  for (int i = 0; i < count; ++i) level[i] = lanes.active[first + i] ? lanes.value[first + i] : 0.0f;
-  for (int width = count; width > 1; width /= 2) {
-    for (int i = 0; i < width / 2; ++i) level[i] = Rounded(element, level[2 * i] + level[2 * i + 1]);
+  for (int i = 0; i < count; ++i) level[i] = lanes.active[i] ? lanes.value[i] : 0.0f;
+  for (; width > 1; width /= 2) {
+    count /= 2;
+    for (int i = 0; i < count; ++i) level[i] = level[2 * i] + level[2 * i + 1];
+    if (element == ElementType::kHalf) RoundToHalfBatch(level, static_cast<size_t>(count));
   }
-  return level[0];
+  std::copy_n(level, count, sums);
+}
+
+float TreeSum(ElementType element, const Lanes& lanes, int count) {
+  float sum;
+  TreeSums(element, lanes, count, count, &sum);
+  return sum;
 }
 
 struct Extreme {
@@ -92,6 +100,17 @@ bool AnyActive(const Lanes& lanes, int first, int count) {
   return false;
 }
 
+// Stretches (offset, bytes) of one repeat's results, neighbours joined.
+using Spans = std::vector<std::pair<uint64_t, uint64_t>>;
+
+void AppendSpan(Spans* spans, uint64_t offset, uint64_t bytes) {
+  if (!spans->empty() && spans->back().first + spans->back().second == offset) {
+    spans->back().second += bytes;
+  } else {
+    spans->push_back({offset, bytes});
+  }
+}
+
 struct Destination {
   uint64_t unit = 0;  // bytes of one repeat's results; the stride counts these
   uint64_t bytes = 0;
@@ -99,7 +118,7 @@ struct Destination {
 };
 
 void CheckDestination(Instruction& frame, const Operand& dst, const Destination& to, int repeats, uint32_t alignment,
-                      const std::vector<std::pair<uint64_t, uint64_t>>& spans) {
+                      const Spans& spans) {
   frame.RequireRange("dstRepStride", to.stride, 0, UINT16_MAX);
   if (repeats == 0) return;
   const uint64_t pitch = static_cast<uint64_t>(to.stride) * to.unit;
@@ -107,7 +126,7 @@ void CheckDestination(Instruction& frame, const Operand& dst, const Destination&
   if (!frame.checking()) return;
   frame.AlignWrite(dst, alignment);
   const uint64_t rows = pitch == 0 ? 1 : static_cast<uint64_t>(repeats);
-  for (const auto& [offset, bytes] : spans) frame.WriteRows(dst, offset, bytes, rows, pitch);
+  for (const auto& [offset, bytes] : spans) DeclareRows(frame, dst, true, offset, bytes, rows, pitch);
 }
 
 int LanesPerRepeat(const VectorOperand& src) { return static_cast<int>(kRepeatBytes / src.element_bytes); }
@@ -135,7 +154,7 @@ void RunWholeReduce(Instruction& frame, ReduceType type, ElementType element, co
     LoadLanes(element, src, set, repeat, &lanes);
     uint8_t* at = dst.data + repeat * dst_stride * unit;
     if (type == ReduceType::SUM) {
-      StoreValue(element, TreeSum(element, lanes, 0, set.lanes), at);
+      StoreValue(element, TreeSum(element, lanes, set.lanes), at);
       continue;
     }
     const Extreme best = FindExtreme(type, lanes, 0, set.lanes);
@@ -177,13 +196,13 @@ void RunBlockReduce(Instruction& frame, ReduceType type, ElementType element, co
   const int per_block = static_cast<int>(src.lanes_per_block());
   CheckRead(frame, src, set);
   // A block without an active lane leaves its result as it was. Which blocks have one is the same in every full repeat.
-  std::vector<std::pair<uint64_t, uint64_t>> spans;
+  Spans spans;
   for (int block = 0; block < kBlocks; ++block) {
     bool any = false;
     for (int i = 0; i < per_block; ++i) {
       any = any || set.Active(0, block * per_block + i);
     }
-    if (any) spans.push_back({block * size, size});
+    if (any) AppendSpan(&spans, block * size, size);
   }
   const Destination to{kBlocks * size, spans.empty() ? 0 : spans.back().first + size, dst_stride};
   if (set.tail == 0 || set.full_repeats == 0) {
@@ -197,11 +216,12 @@ void RunBlockReduce(Instruction& frame, ReduceType type, ElementType element, co
   Lanes lanes;
   for (int repeat = 0; repeat < set.repeats(); ++repeat) {
     LoadLanes(element, src, set, repeat, &lanes);
+    float sums[kBlocks];
+    if (type == ReduceType::SUM) TreeSums(element, lanes, set.lanes, per_block, sums);
     for (int block = 0; block < kBlocks; ++block) {
       const int first = block * per_block;
       if (!AnyActive(lanes, first, per_block)) continue;
-      const float value = type == ReduceType::SUM ? TreeSum(element, lanes, first, per_block)
-                                                  : FindExtreme(type, lanes, first, per_block).value;
+      const float value = type == ReduceType::SUM ? sums[block] : FindExtreme(type, lanes, first, per_block).value;
       StoreValue(element, value, dst.data + (repeat * dst_stride * kBlocks + block) * size);
     }
   }
@@ -219,15 +239,10 @@ void RunPairReduce(Instruction& frame, ElementType element, const Operand& dst, 
   const uint32_t size = src.element_bytes;
   CheckRead(frame, src, set);
   const auto pair_spans = [&](int repeat) {
-    std::vector<std::pair<uint64_t, uint64_t>> spans;
+    Spans spans;
     for (int pair = 0; pair < set.lanes / 2; ++pair) {
       if (!set.Active(repeat, 2 * pair) && !set.Active(repeat, 2 * pair + 1)) continue;
-      const uint64_t at = pair * size;
-      if (!spans.empty() && spans.back().first + spans.back().second == at) {
-        spans.back().second += size;
-      } else {
-        spans.push_back({at, size});
-      }
+      AppendSpan(&spans, pair * size, size);
     }
     return spans;
   };
@@ -245,9 +260,11 @@ void RunPairReduce(Instruction& frame, ElementType element, const Operand& dst, 
   Lanes lanes;
   for (int repeat = 0; repeat < set.repeats(); ++repeat) {
     LoadLanes(element, src, set, repeat, &lanes);
+    float sums[64];
+    TreeSums(element, lanes, set.lanes, 2, sums);
     for (int pair = 0; pair < set.lanes / 2; ++pair) {
       if (!AnyActive(lanes, 2 * pair, 2)) continue;
-      StoreValue(element, TreeSum(element, lanes, 2 * pair, 2), dst.data + repeat * dst_stride * kUnit + pair * size);
+      StoreValue(element, sums[pair], dst.data + repeat * dst_stride * kUnit + pair * size);
     }
   }
   if (frame.timing()) frame.Cost(set.repeats());
@@ -280,7 +297,7 @@ float SumOfSums(ElementType element, const std::vector<float>& sums, int lanes) 
         group.active[i] = start + i < level.size();
         group.value[i] = group.active[i] ? level[start + i] : 0.0f;
       }
-      next.push_back(TreeSum(element, group, 0, lanes));
+      next.push_back(TreeSum(element, group, lanes));
     }
     level = next;
   }
@@ -327,7 +344,7 @@ TensorReduceResult RunTensorReduceVector(Instruction& frame, const TensorReduce&
   for (int repeat = 0; repeat < repeats; ++repeat) {
     LoadLanes(call.element, src, set, repeat, &values);
     if (sum) {
-      const float value = TreeSum(call.element, values, 0, lanes);
+      const float value = TreeSum(call.element, values, lanes);
       sums.push_back(value);
       accumulated = repeat == 0 ? value : Rounded(call.element, accumulated + value);
       continue;

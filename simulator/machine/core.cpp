@@ -19,11 +19,11 @@ struct EventPipes {
 constexpr int kS = 0, kV = 1, kM = 2, kMte1 = 3, kMte2 = 4, kMte3 = 5, kFix = 6;
 
 constexpr EventPipes kEventPipes[] = {
-    {kMte2, kMte1}, {kMte1, kMte2}, {kMte1, kM},   {kM, kMte1},    {kMte2, kV},    {kV, kMte2},   {kMte3, kV},
-    {kV, kMte3},    {kM, kV},       {kV, kM},      {kV, kV},       {kMte3, kMte1}, {kMte1, kMte3}, {kMte1, kV},
-    {kMte2, kM},    {kM, kMte2},    {kV, kMte1},   {kM, kFix},     {kFix, kM},     {kMte3, kMte2}, {kMte2, kMte3},
-    {kS, kV},       {kV, kS},       {kS, kMte2},   {kMte2, kS},    {kS, kMte3},    {kMte3, kS},    {kMte2, kFix},
-    {kFix, kMte2},  {kFix, kS},     {kM, kS},      {kFix, kMte3},  {kMte1, kFix},  {kFix, kMte1},  {kFix, kFix},
+    {kMte2, kMte1}, {kMte1, kMte2}, {kMte1, kM}, {kM, kMte1},   {kMte2, kV},    {kV, kMte2},    {kMte3, kV},
+    {kV, kMte3},    {kM, kV},       {kV, kM},    {kV, kV},      {kMte3, kMte1}, {kMte1, kMte3}, {kMte1, kV},
+    {kMte2, kM},    {kM, kMte2},    {kV, kMte1}, {kM, kFix},    {kFix, kM},     {kMte3, kMte2}, {kMte2, kMte3},
+    {kS, kV},       {kV, kS},       {kS, kMte2}, {kMte2, kS},   {kS, kMte3},    {kMte3, kS},    {kMte2, kFix},
+    {kFix, kMte2},  {kFix, kS},     {kM, kS},    {kFix, kMte3}, {kMte1, kFix},  {kFix, kMte1},  {kFix, kFix},
 };
 static_assert(sizeof(kEventPipes) / sizeof(kEventPipes[0]) == static_cast<size_t>(HardEvent::MAX));
 
@@ -201,8 +201,8 @@ void Core::WaitEvent(HardEvent event, int id, const Location& where) {
   EventFlag& flag = events_[static_cast<int>(event)][id];
   if (!flag.set) {
     Fail(FaultKind::kUnpairedFlag, "WaitFlag", where,
-         "nothing set " + EventName(event) + " id " + std::to_string(id) + " before: pipe " +
-             PipeName(pipes.target) + " would wait for ever");
+         "nothing set " + EventName(event) + " id " + std::to_string(id) + " before: pipe " + PipeName(pipes.target) +
+             " would wait for ever");
   }
   flag.set = false;
   if (pipes.target == kS) {

@@ -182,7 +182,8 @@ extern thread_local Core* current_core;
 // Called outside a kernel: a Fault(kHost).
 [[noreturn]] void FailWithoutCore();
 inline Core& CurrentCore() {
-  if (current_core == nullptr) [[unlikely]] FailWithoutCore();
+  if (current_core == nullptr) [[unlikely]]
+    FailWithoutCore();
   return *current_core;
 }
 

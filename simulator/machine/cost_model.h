@@ -14,8 +14,8 @@ namespace cost {
 inline constexpr double kVectorLanesBytes = 256;  // [vec] 64 fp32 or 128 fp16 elements: Add, Mul, Cast, ...
 inline constexpr double kVectorLanesSlow = 32;    // [vec] elements of either dtype: Exp, Ln, Sqrt, Div
 inline constexpr double kWholeReduceRepeat = 7;   // [meas] cycles a repeat
-inline constexpr double kGatherElements = 5;        // [vec] Gather, elements of any type
-inline constexpr double kGatherBlockBytes = 84;     // [vec] Gatherb: 42 16-bit elements
+inline constexpr double kGatherElements = 5;      // [vec] Gather, elements of any type
+inline constexpr double kGatherBlockBytes = 84;   // [vec] Gatherb: 42 16-bit elements
 inline constexpr double kBlockReduceRepeat = 1;   // [vec] cycles a repeat, fp32
 
 // Cube unit, multiply-adds per cycle.

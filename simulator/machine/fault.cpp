@@ -59,7 +59,7 @@ const char* MemoryName(Hardware memory) {
 }
 
 const char* PathName(Path path) {
-  static constexpr const char* kNames[] = {"",        "GM->UB", "GM->L1",  "UB->GM", "L1->GM",   "L0C->GM",
+  static constexpr const char* kNames[] = {"",        "GM->UB",  "GM->L1",  "UB->GM", "L1->GM",   "L0C->GM",
                                            "L1->L0A", "L1->L0B", "L0C->L1", "UB->UB", "L1->table"};
   return kNames[static_cast<int>(path)];
 }

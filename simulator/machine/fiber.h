@@ -1,8 +1,9 @@
 // A kernel on its own stack, run until it must wait.
 //
-// Fibers instead of threads make the interleaving of cores the simulator's choice: an AIC and its AIVs switch only where
-// one waits for another, so a run is repeatable and needs no locks inside a block. ucontext is used because it is in
-// every libc and needs no assembly; a switch costs one signal-mask system call, paid per wait and not per instruction.
+// Fibers instead of threads make the interleaving of cores the simulator's choice: an AIC and its AIVs switch only
+// where one waits for another, so a run is repeatable and needs no locks inside a block. ucontext is used because it is
+// in every libc and needs no assembly; a switch costs one signal-mask system call, paid per wait and not per
+// instruction.
 #pragma once
 
 #include <ucontext.h>

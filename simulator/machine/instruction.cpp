@@ -58,7 +58,8 @@ void Instruction::Fail(FaultKind kind, const Operand& operand, const char* forma
 }
 
 void Instruction::Require(bool condition, FaultKind kind, const char* operand, const char* format, ...) const {
-  if (condition) [[likely]] return;
+  if (condition) [[likely]]
+    return;
   va_list arguments;
   va_start(arguments, format);
   const std::string detail = Format(format, arguments);
@@ -127,7 +128,7 @@ namespace {
     default: {
       const bool other_core = verdict.core >= 0 && verdict.core != core.number();
       const bool same_pipe = !other_core && verdict.pipe == frame.pipe();
-      record.kind = same_pipe ? FaultKind::kMissingBarrier
+      record.kind = same_pipe                                                        ? FaultKind::kMissingBarrier
                     : other_core && write && verdict.problem == Problem::kAfterWrite ? FaultKind::kCrossCoreWrite
                                                                                      : FaultKind::kRace;
       record.detail = std::string(write ? "write" : "read") + " after a " +
@@ -172,7 +173,8 @@ void Instruction::Touch(const Operand& operand, uint64_t offset, uint64_t bytes,
       if (scalar && verdict.problem == Problem::kNone) core_.NoteCachedRead(region, begin, end, *this);
     }
   }
-  if (verdict.problem != Problem::kNone) [[unlikely]] FailVerdict(*this, core_, operand, write, verdict, where_);
+  if (verdict.problem != Problem::kNone) [[unlikely]]
+    FailVerdict(*this, core_, operand, write, verdict, where_);
 }
 
 void Instruction::Read(const Operand& operand, uint64_t offset, uint64_t bytes) {
@@ -262,7 +264,7 @@ Operand GlobalOperand(const Instruction& frame, const char* name, uint8_t* addre
                "the address lies in no array given to the launch");
   }
   const uint64_t left = region->size - region->Offset(address);
-  return Operand{name, Hardware::GM, address, reinterpret_cast<uint64_t>(address), std::min(left, tensor_bytes),
+  return Operand{name,  Hardware::GM, address, reinterpret_cast<uint64_t>(address), std::min(left, tensor_bytes),
                  region};
 }
 
@@ -270,8 +272,7 @@ void AdoptRawTensor(Hardware memory, uint64_t address, uint64_t bytes, const Loc
   Core& core = CurrentCore();
   LocalMemory& local = core.memory(memory);
   if (local.size() == 0) {
-    core.Fail(FaultKind::kPosition, "LocalTensor", where,
-              std::string("this core has no ") + MemoryName(memory));
+    core.Fail(FaultKind::kPosition, "LocalTensor", where, std::string("this core has no ") + MemoryName(memory));
   }
   if (address + bytes > local.size()) {
     core.Fail(FaultKind::kBuffer, "LocalTensor", where,

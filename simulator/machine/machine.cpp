@@ -314,7 +314,8 @@ void Machine::SetCross(Core& core, int mode, pipe_t pipe, int id, bool user, con
   }
   if (type_ == KernelType::kAivOnly || type_ == KernelType::kAicOnly) {
     fail(FaultKind::kArgument,
-         "cores of an AIV_ONLY or AIC_ONLY kernel cannot reach each other; use KERNEL_TYPE_MIX_AIV_1_0, _AIC_1_0 or a mix");
+         "cores of an AIV_ONLY or AIC_ONLY kernel cannot reach each other; use KERNEL_TYPE_MIX_AIV_1_0, _AIC_1_0 or a "
+         "mix");
   }
   if (mode != 0 && cores_.size() / blocks_.size() < 2) {
     fail(FaultKind::kArgument, "modeId " + std::to_string(mode) + " needs a mixed kernel");
@@ -345,8 +346,8 @@ void Machine::SetCross(Core& core, int mode, pipe_t pipe, int id, bool user, con
   Block& block = core.block();
   const auto full = [&](const std::deque<Release>& queue) {
     if (queue.size() >= kFlagDepth) {
-      fail(FaultKind::kRepeatedFlag, "flag " + std::to_string(id) +
-                                         " is set a sixteenth time before its partners set it; its counter holds 15");
+      fail(FaultKind::kRepeatedFlag,
+           "flag " + std::to_string(id) + " is set a sixteenth time before its partners set it; its counter holds 15");
     }
   };
   if (mode == 2 && core.is_aic()) {
@@ -394,8 +395,7 @@ void Machine::WaitCross(Core& core, int id, const Location& where) {
   if (core.Dropped(where)) return;
   core.last_location_ = where;
   if (id < 0 || id >= kFlagIds) {
-    core.Fail(FaultKind::kArgument, "CrossCoreWaitFlag", where,
-              "flagId: expected 0 to 15, got " + std::to_string(id));
+    core.Fail(FaultKind::kArgument, "CrossCoreWaitFlag", where, "flagId: expected 0 to 15, got " + std::to_string(id));
   }
   Wait wait;
   wait.what = "cross-core flag " + std::to_string(id);
@@ -619,4 +619,3 @@ LaunchResult Launch(const std::function<void()>& kernel, GmSpace& gm, const Laun
 }
 
 }  // namespace ascend_sim
-

@@ -36,7 +36,7 @@ struct Raise {
 
 // Why a core does not run.
 struct Wait {
-  std::string what;                       // "flag 3"
+  std::string what;  // "flag 3"
   Location where;
   std::function<bool()> ready;            // evaluated under the machine's lock
   std::function<uint64_t()> resume_time;  // logical time it would go on at, once ready

@@ -17,7 +17,7 @@ struct Verdict {
   uint64_t byte = 0;  // where
   int pipe = 0;       // the earlier access, for kAfterWrite and kAfterRead
   Tick tick = 0;
-  int core = -1;      // GM: its core
+  int core = -1;  // GM: its core
 };
 
 class LocalShadow {

@@ -118,9 +118,7 @@ class Replay {
     Kind kind;
     uint32_t core;
     int pipe;
-    bool operator<(const Event& other) const {
-      return time != other.time ? time > other.time : order > other.order;
-    }
+    bool operator<(const Event& other) const { return time != other.time ? time > other.time : order > other.order; }
   };
   struct Queued {
     const TraceRecord* record;
@@ -294,8 +292,8 @@ class Replay {
         return;
       }
       const TraceRecord& record = *front.record;
-      const bool waits = record.kind == RecordKind::kWaitEvent ||
-                         (record.kind == RecordKind::kOrder && record.pipe == pipe_index);
+      const bool waits =
+          record.kind == RecordKind::kWaitEvent || (record.kind == RecordKind::kOrder && record.pipe == pipe_index);
       if (waits) {
         double time = now_;
         int64_t cause = pipe.last;
@@ -343,8 +341,8 @@ class Replay {
     pipe.busy = true;
     pipe.running_cause = Later(pipe.last, queued.cause);
     pipe.current = &record;
-    pipe.running = {index, static_cast<uint8_t>(pipe_index), record.name, record.file, record.line, record.bytes,
-                    now_, now_};
+    pipe.running = {index, static_cast<uint8_t>(pipe_index), record.name, record.file, record.line, record.bytes, now_,
+                    now_};
     const Path path = static_cast<Path>(record.path);
     timeline_.path_bytes[record.path] += record.bytes;
     double head = 0;

@@ -13,9 +13,9 @@
 namespace ascend_sim {
 
 struct TimelineOptions {
-  bool heads = true;    // start-up cost of every instruction
-  bool launch = false;  // cost of launching the kernel
-  bool warm_l2 = false; // GM is in L2 when the kernel starts
+  bool heads = true;     // start-up cost of every instruction
+  bool launch = false;   // cost of launching the kernel
+  bool warm_l2 = false;  // GM is in L2 when the kernel starts
 };
 
 // One instruction in time; cycles from the start of the kernel.

@@ -107,16 +107,16 @@ std::string Timeline::ChromeTrace() const {
            cores[core].label.c_str());
     for (int pipe = 0; pipe < kPipes; ++pipe) {
       comma();
-      Append(out, "{\"ph\":\"M\",\"pid\":%zu,\"tid\":%d,\"name\":\"thread_name\",\"args\":{\"name\":\"%s\"}}", core, pipe,
-             PipeName(pipe));
+      Append(out, "{\"ph\":\"M\",\"pid\":%zu,\"tid\":%d,\"name\":\"thread_name\",\"args\":{\"name\":\"%s\"}}", core,
+             pipe, PipeName(pipe));
     }
   }
   for (const TimelineEvent& event : events) {
     if (event.end == event.begin) continue;
     comma();
     out += "{\"ph\":\"X\",\"name\":" + Quoted(event.name);
-    Append(out, ",\"pid\":%u,\"tid\":%d,\"ts\":%.4f,\"dur\":%.4f,\"args\":{\"cycles\":%.0f,\"bytes\":%" PRIu64
-                ",\"line\":",
+    Append(out,
+           ",\"pid\":%u,\"tid\":%d,\"ts\":%.4f,\"dur\":%.4f,\"args\":{\"cycles\":%.0f,\"bytes\":%" PRIu64 ",\"line\":",
            event.core, event.pipe, event.begin / soc->mhz, (event.end - event.begin) / soc->mhz,
            event.end - event.begin, event.bytes);
     out += Quoted((std::string(event.file) + ":" + std::to_string(event.line)).c_str()) + "}}";

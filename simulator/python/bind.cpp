@@ -26,8 +26,7 @@ constexpr size_t kMaxArguments = 16;
 
 template <size_t... kIndex>
 void CallWith(void* function, const std::array<uint8_t*, kMaxArguments>& arguments, std::index_sequence<kIndex...>) {
-  reinterpret_cast<void (*)(decltype((void)kIndex, static_cast<uint8_t*>(nullptr))...)>(function)(
-      arguments[kIndex]...);
+  reinterpret_cast<void (*)(decltype((void)kIndex, static_cast<uint8_t*>(nullptr))...)>(function)(arguments[kIndex]...);
 }
 
 // A kernel takes `count` GM addresses.
@@ -36,8 +35,10 @@ void Call(void* function, const std::array<uint8_t*, kMaxArguments>& arguments, 
 #define CASE(n) \
   case n:       \
     return CallWith(function, arguments, std::make_index_sequence<n>());
-    CASE(0) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
-    CASE(13) CASE(14) CASE(15) CASE(16)
+    CASE(0)
+    CASE(1)
+    CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+        CASE(15) CASE(16)
 #undef CASE
   }
 }
@@ -63,10 +64,13 @@ class Library {
 
 ascend_sim::KernelType TypeOf(const std::string& name) {
   using ascend_sim::KernelType;
-  static const std::vector<std::pair<std::string, KernelType>> kTypes = {
-      {"auto", KernelType::kAuto},         {"aiv_only", KernelType::kAivOnly},   {"aic_only", KernelType::kAicOnly},
-      {"mix_aiv_1_0", KernelType::kMixAiv10}, {"mix_aic_1_0", KernelType::kMixAic10},
-      {"mix_aic_1_1", KernelType::kMixAic11}, {"mix_aic_1_2", KernelType::kMixAic12}};
+  static const std::vector<std::pair<std::string, KernelType>> kTypes = {{"auto", KernelType::kAuto},
+                                                                         {"aiv_only", KernelType::kAivOnly},
+                                                                         {"aic_only", KernelType::kAicOnly},
+                                                                         {"mix_aiv_1_0", KernelType::kMixAiv10},
+                                                                         {"mix_aic_1_0", KernelType::kMixAic10},
+                                                                         {"mix_aic_1_1", KernelType::kMixAic11},
+                                                                         {"mix_aic_1_2", KernelType::kMixAic12}};
   std::string known;
   for (const auto& [text, type] : kTypes) {
     if (text == name) return type;
@@ -148,16 +152,27 @@ PYBIND11_MODULE(_simulator, module) {
     }
   });
 
-  py::class_<Timeline, std::shared_ptr<Timeline>>(module, "Timeline", "When everything happened; a model, not a measurement.")
+  py::class_<Timeline, std::shared_ptr<Timeline>>(module, "Timeline",
+                                                  "When everything happened; a model, not a measurement.")
       .def_readonly("cycles", &Timeline::cycles)
       .def_property_readonly("microseconds", &Timeline::Microseconds)
       .def_property_readonly("critical_pipe", &Timeline::CriticalPipe)
+      .def_property_readonly(
+          "critical",
+          [](const Timeline& t) {
+            py::dict result;
+            for (int pipe = 0; pipe < ascend_sim::kPipes; ++pipe) result[ascend_sim::PipeName(pipe)] = t.critical[pipe];
+            return result;
+          },
+          "Cycles of the critical path spent on each pipe.")
       .def_readonly("critical_wait", &Timeline::critical_wait)
       .def_readonly("ddr_bytes", &Timeline::ddr_bytes)
-      .def("busy", [](const Timeline& t, bool aic) { return ByPipe(t, aic, false); }, py::arg("aic"),
-           "Share of the makespan each pipe of the AICs (or AIVs) is busy, mean over the cores.")
-      .def("work", [](const Timeline& t, bool aic) { return ByPipe(t, aic, true); }, py::arg("aic"),
-           "The same without start-up costs and lost bandwidth.")
+      .def(
+          "busy", [](const Timeline& t, bool aic) { return ByPipe(t, aic, false); }, py::arg("aic"),
+          "Share of the makespan each pipe of the AICs (or AIVs) is busy, mean over the cores.")
+      .def(
+          "work", [](const Timeline& t, bool aic) { return ByPipe(t, aic, true); }, py::arg("aic"),
+          "The same without start-up costs and lost bandwidth.")
       .def_property_readonly("path_bytes",
                              [](const Timeline& t) {
                                py::dict result;
@@ -166,17 +181,17 @@ PYBIND11_MODULE(_simulator, module) {
                                }
                                return result;
                              })
-      .def_property_readonly("events",
-                             [](const Timeline& t) {
-                               py::list result;
-                               for (const auto& event : t.events) {
-                                 result.append(py::make_tuple(t.cores[event.core].label,
-                                                              ascend_sim::PipeName(event.pipe), event.name,
-                                                              event.begin, event.end, event.line));
-                               }
-                               return result;
-                             },
-                             "(core, pipe, instruction, begin, end, kernel line) of every instruction, in cycles.")
+      .def_property_readonly(
+          "events",
+          [](const Timeline& t) {
+            py::list result;
+            for (const auto& event : t.events) {
+              result.append(py::make_tuple(t.cores[event.core].label, ascend_sim::PipeName(event.pipe), event.name,
+                                           event.begin, event.end, event.line));
+            }
+            return result;
+          },
+          "(core, pipe, instruction, begin, end, kernel line) of every instruction, in cycles.")
       .def("summary", &Timeline::Summary)
       .def("chrome_trace", &Timeline::ChromeTrace, "JSON for Perfetto or chrome://tracing.");
 
@@ -196,23 +211,30 @@ PYBIND11_MODULE(_simulator, module) {
            py::arg("warm_l2") = false, py::arg("drop") = std::vector<std::pair<std::string, int>>{},
            "Runs extern \"C\" kernel `name`, whose parameters are GM addresses, on C-contiguous numpy arrays (None: a\n"
            "null address). Arrays that are not writeable may not be written; the contents of args[i] for i in\n"
-           "`uninitialised` count as never written. `drop` lists (file name, line) of flags and barriers to leave out, to see\n"
+           "`uninitialised` count as never written. `drop` lists (file name, line) of flags and barriers to leave out, "
+           "to see\n"
            "that the checks notice. Raises SimulatorFault.");
 
-  module.def("instructions", [] {
-    py::list result;
+  module.def(
+      "instructions",
+      [] {
+        py::list result;
 #define X(name, family, pipe, header) result.append(py::make_tuple(#name, #family, #pipe, #header));
-    ASCEND_SIM_INSTRUCTIONS(X)
+        ASCEND_SIM_INSTRUCTIONS(X)
 #undef X
-    return result;
-  }, "(name, family, pipe, header) of every instruction.");
-  module.def("faults", [] {
-    py::list result;
+        return result;
+      },
+      "(name, family, pipe, header) of every instruction.");
+  module.def(
+      "faults",
+      [] {
+        py::list result;
 #define X(enumerator, name, meaning) result.append(py::make_tuple(name, meaning));
-    ASCEND_SIM_FAULTS(X)
+        ASCEND_SIM_FAULTS(X)
 #undef X
-    return result;
-  }, "(name, meaning) of every fault.");
+        return result;
+      },
+      "(name, meaning) of every fault.");
   module.def("soc_table", [] {
     py::list result;
     for (const ascend_sim::Soc& soc : ascend_sim::SocTable()) {

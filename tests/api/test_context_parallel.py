@@ -1,4 +1,4 @@
-"""The gradient functions by hand, as ring attention and its relatives call them: foreign statistics, parts of the keys."""
+"""The gradient functions by hand, as ring attention calls them: foreign statistics, parts of the keys."""
 
 from __future__ import annotations
 

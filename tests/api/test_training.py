@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import npu_flash_attention as fa
@@ -50,13 +51,13 @@ def test_equal_calls_give_equal_bits(name: str) -> None:
 @pytest.mark.parametrize("threads", (1, 2))
 def test_calls_of_several_blocks_give_equal_bits(threads: int) -> None:
     """Blocks of keys and rows are summed in one order, whoever computes them."""
-    tensors = [torch.randn(1, 2, 700, 8, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    tensors = [torch.randn(1, 2, 600, 4, generator=torch.Generator().manual_seed(i)) for i in range(3)]
     call = dict(zip(("query", "key", "value"), tensors, strict=True)) | {"head_num": 2, "input_layout": "BNSD"}
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         out, gradients = differentiate(call)
-        for _ in range(3):
+        for _ in range(2):
             again, more = differentiate(call)
             assert torch.equal(again, out)
             assert all(torch.equal(more[name], gradient) for name, gradient in gradients.items())
@@ -148,6 +149,33 @@ def test_hooks_and_functional_gradients() -> None:
     out.backward(dy)
     (expected,) = torch.autograd.grad(attend(query, key, value), query, dy)
     assert torch.equal(seen[0], expected)
+
+
+@pytest.mark.parametrize("backend", ("cpu", "golden"))
+@pytest.mark.parametrize("name", ("plain", "dropout", "packed causal", "sink", "slopes", "rope"))
+def test_the_default_device_is_nothing_to_us(name: str, backend: str) -> None:
+    """The tensors say where to compute, not what factory functions happen to default to."""
+    call = CALLS[name].arguments()
+    with fa.backend(backend):
+        out, gradients = differentiate(call)
+        dy = output_gradient(out)
+        with torch.device("meta"):
+            again, more = differentiate(call, dy)
+    assert torch.equal(again, out)
+    assert all(torch.equal(more[leaf], gradient) for leaf, gradient in gradients.items())
+
+
+@pytest.mark.parametrize("name", ("plain", "dropout", "packed causal", "sink", "slopes"))
+def test_the_default_dtype_is_nothing_to_us(name: str) -> None:
+    call = dataclasses.replace(CALLS[name], dtype=torch.float32).arguments()
+    expected, gradients = differentiate(call)
+    torch.set_default_dtype(torch.float64)
+    try:
+        out, more = differentiate(call)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert out.dtype == torch.float32 and torch.equal(out, expected)
+    assert all(torch.equal(more[leaf], gradient) for leaf, gradient in gradients.items())
 
 
 def test_a_gradient_of_strange_strides() -> None:

@@ -89,6 +89,22 @@ BEYOND_THE_VENDOR = [
         FORWARD,
     ),
     Row(
+        "more heads than 31 bits count",
+        "bnsd",
+        {"query": far(1, heads=2**31), "key": far(1, heads=2**31), "value": far(1, heads=2**31), "head_num": 2**31},
+        r"head_num: expected at most 2147483647, got 2147483648",
+        TILING,
+        FORWARD,
+    ),
+    Row(
+        "more batches than a table of sequences holds",
+        "bnsd",
+        {"query": far(1, batch=2**28), "key": far(1, batch=2**28), "value": far(1, batch=2**28), "head_num": 1},
+        r"query: expected a batch of at most 134217728, got 268435456",
+        TILING,
+        FORWARD,
+    ),
+    Row(
         "start positions apart",
         "slopes",
         {"q_start_idx": [0], "kv_start_idx": [2**53]},

@@ -216,6 +216,23 @@ def test_hidden_keys_may_hold_anything(example: Example, poison: float) -> None:
             close(got, expected, "gradient without attention_in")
 
 
+@given(examples(layouts=("BNSD",), modes=(1,), empty=False), st.sampled_from((math.nan, math.inf)))
+def test_rows_that_see_nothing_may_hold_anything(example: Example, poison: float) -> None:
+    """Padding rows: neither their query nor the gradient that reaches them touches another row or a key."""
+    call = dataclasses.replace(example, mask="11S", sink=False).arguments()
+    last = example.q_lens[0] - 1
+    call["atten_mask"][..., last, :] = True
+    poisoned = call | {"query": call["query"].clone()}
+    poisoned["query"][:, :, last] = poison
+    out, gradients = differentiate(call)
+    dy = output_gradient(out)
+    dy[:, :, last] = poison
+    poisoned_out, poisoned_gradients = differentiate(poisoned, dy)
+    close(poisoned_out, out, "out")
+    for name, gradient in gradients.items():
+        close(poisoned_gradients[name], gradient, f"d{name}")
+
+
 @given(examples(dropouts=("none",)))
 def test_keep_prob_1_is_no_dropout(example: Example) -> None:
     call = example.arguments()

@@ -10,6 +10,7 @@ import npu_flash_attention as fa
 import pytest
 import torch
 from npu_flash_attention import rng
+from torch._subclasses import FakeTensorMode
 
 
 def draw() -> list[int]:
@@ -117,6 +118,19 @@ def test_seeding_the_default_generator_object_is_seeding() -> None:
     fa.manual_seed(5)
     torch.default_generator.manual_seed(77)
     assert draw() == [77, 0]
+
+
+def test_seeding_inside_a_fake_mode_or_for_another_device_still_seeds() -> None:
+    """Scripts seed while they build models without data; importing this package must not stop them."""
+    with FakeTensorMode():
+        torch.manual_seed(3)
+        fa.manual_seed(4)
+        torch.set_rng_state(torch.get_rng_state())
+    assert draw() == [4, 0]
+    with torch.device("meta"):
+        torch.manual_seed(5)
+        assert fa.get_rng_state().tolist() == [5, 0]
+    assert draw() == [5, 0]
 
 
 def test_other_generators_are_not_ours() -> None:

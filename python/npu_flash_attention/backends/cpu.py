@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from .._native import native
 from ..call import Call, output_shapes
 from .golden import statistics_dtype
 
@@ -107,8 +108,8 @@ class _OnlineSoftmax:
         out = self.o / self.l.masked_fill(empty, 1).unsqueeze(-1)
         return (
             out,
-            self.m.masked_fill(empty, torch.finfo(torch.float32).min),
-            self.l.masked_fill(empty, torch.finfo(torch.float32).max),
+            self.m.masked_fill(empty, native().EMPTY_ROW_MAX),
+            self.l.masked_fill(empty, native().EMPTY_ROW_SUM),
         )
 
 
@@ -240,22 +241,26 @@ class _Tile:
         return self.drop(self._by_group(dy).matmul(self.value.transpose(1, 2)).view(self._shape))
 
     def times_keys(self, weights: Tensor, keys: Tensor) -> Tensor:
-        """weights [heads, rows, columns] x keys [kv heads, columns, dim] -> [heads, rows, dim].
-
-        A hidden key adds nothing, whatever it holds: 0 * NaN is not 0, so non-finite elements are left out of the
-        product, and the rows that see one become NaN.
-        """
-        finite = torch.isfinite(keys)
-        product = self._by_group(weights).matmul(keys.where(finite, 0)).view(*weights.shape[:2], -1)
-        if bool(finite.all()):
-            return product
-        seen = (self.scores() != -math.inf).to(keys.dtype)
-        touched = self._by_group(seen).matmul((~finite).to(keys.dtype)).view(*weights.shape[:2], -1)
-        return product.masked_fill(touched > 0, math.nan)
+        """weights [heads, rows, columns] x keys [kv heads, columns, dim] -> [heads, rows, dim]."""
+        product = self._product(self._by_group(weights), keys, lambda seen: self._by_group(seen))
+        return product.view(*weights.shape[:2], -1)
 
     def times_queries(self, weights: Tensor, queries: Tensor) -> Tensor:
         """weights^T [columns, rows] x queries [heads, rows, dim], summed over each group -> [kv heads, columns, dim]."""
-        return self._by_group(weights).transpose(1, 2).matmul(self._by_group(queries))
+        transposed = self._by_group(weights).transpose(1, 2)
+        return self._product(transposed, self._by_group(queries), lambda seen: self._by_group(seen).transpose(1, 2))
+
+    def _product(self, weights: Tensor, values: Tensor, shape: Callable[[Tensor], Tensor]) -> Tensor:
+        """weights x values, in which a value behind a hidden score adds nothing, whatever it holds.
+
+        0 * NaN is not 0: values that are not finite are left out of the product, and what sees one becomes NaN.
+        """
+        finite = torch.isfinite(values)
+        product = weights.matmul(values.where(finite, 0))
+        if bool(finite.all()):
+            return product
+        seen = shape((self.scores() != -math.inf).to(values.dtype))
+        return product.masked_fill(seen.matmul((~finite).to(values.dtype)) > 0, math.nan)
 
     @property
     def _shape(self) -> tuple[int, int, int]:
