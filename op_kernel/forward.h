@@ -187,7 +187,7 @@ class ForwardVector {
     boxes_.Init(ub_, t);
     softmax_.Init(ub_, VectorCoreRows(t), t.vector_rows, t.vector_rows * t.stage_columns, t.value_width);
     modifiers_.Init(ub_, problem_, tiling_, gm.bias, gm.mask, gm.drop_bits);
-    statistics_.Init(ub_, *problem_, RoundUp(VectorCoreRows(t), kRepeatFloats), gm.softmax_max, gm.softmax_sum);
+    statistics_.Init(problem_, RoundUp(VectorCoreRows(t), kRepeatFloats), gm.softmax_max, gm.softmax_sum);
     handoff_.Init(t, gm.workspace, core);
     out_ = GmTensor<T>(gm.out);
     sink_ = GmTensor<float>(gm.sink);
@@ -203,7 +203,6 @@ class ForwardVector {
       if (n >= kProductsBehind && n - kProductsBehind < known) Fold(n - kProductsBehind);
     }
     modifiers_.Finish();
-    statistics_.Finish();
     boxes_.Finish();
   }
 
@@ -286,7 +285,7 @@ class ForwardVector {
   }
 
   FA_INLINE void Finish(int64_t n, const Block& block, const Share& share) {
-    statistics_.Write(softmax_, n, block, block.rows.begin + share.begin, share.valid);
+    statistics_.Write(boxes_, softmax_, n, block, block.rows.begin + share.begin, share.valid);
     softmax_.BeginNormalise(n, tiling_->inverse_keep);
     for (int32_t row = 0; row < share.valid; row += boxes_.Rows()) {
       const int32_t rows = Smaller(boxes_.Rows(), share.valid - row);

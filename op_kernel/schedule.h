@@ -38,6 +38,11 @@ FA_FUNCTION int64_t ScoreSlotElements(const Tiling& t) {
 }
 FA_FUNCTION int64_t ProductSlotElements(const Tiling& t) { return int64_t{BlockRows(t)} * t.value_width; }
 
+// Elements of a buffer that a vector core loads and stores through: a tile of scores, or eight rows of O.
+FA_FUNCTION int32_t BoxElements(const Tiling& t) {
+  return Larger(t.vector_rows * t.stage_columns, kBlockFloats * t.value_width);
+}
+
 // A block of rows of one head; the rows are split between the two vector cores at `split`.
 struct Block {
   Sequence sequence;

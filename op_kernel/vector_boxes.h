@@ -1,15 +1,11 @@
 // The double buffers of a vector core: fp32 tiles in, tiles of the element type out; and its writer of statistics.
 //
-// Events 0 and 1 of MTE2/V guard the inbox, of V/MTE3 the outbox; 2 of V/MTE3 the statistics.
+// Events 0 and 1 of MTE2/V guard the inbox, of V/MTE3 the outbox.
 #pragma once
 
 #include "online_softmax.h"
 
 namespace npu_fa {
-
-FA_FUNCTION int32_t BoxElements(const Tiling& t) {
-  return Larger(t.vector_rows * t.stage_columns, kBlockFloats * t.value_width);
-}
 
 template <typename T>
 class VectorBoxes {
@@ -72,45 +68,37 @@ class VectorBoxes {
   int32_t in_slot_ = 0, out_slot_ = 0, rows_ = 0;
 };
 
-// softmax_max and softmax_sum of finished blocks.
+// Writes softmax_max and softmax_sum of a finished block through the outbox.
 class StatisticsWriter {
  public:
-  template <class UbArena>
-  FA_INLINE void Init(UbArena& ub, const AttentionProblem& problem, int32_t rows, GM_ADDR softmax_max,
-                      GM_ADDR softmax_sum) {
-    problem_ = &problem;
+  FA_INLINE void Init(const AttentionProblem* problem, int32_t rows, GM_ADDR softmax_max, GM_ADDR softmax_sum) {
+    problem_ = problem;
+    elements_ = rows * kBlockFloats;
     max_gm_ = GmTensor<float>(softmax_max);
     sum_gm_ = GmTensor<float>(softmax_sum);
-    max_ = ub.template Take<float>(rows * kBlockFloats);
-    sum_ = ub.template Take<float>(rows * kBlockFloats);
-    AscendC::SetFlag<HardEvent::MTE3_V>(kEvent);
   }
-  FA_INLINE void Finish() { AscendC::WaitFlag<HardEvent::MTE3_V>(kEvent); }
 
-  // Rows [row, row + rows) of the block's sequence, which are the first of the softmax. Without keys both are zero.
-  FA_INLINE void Write(OnlineSoftmax& softmax, int64_t stage, const Block& block, int64_t row, int32_t rows) {
+  // Rows [row, row + rows) of the block's sequence, the first ones the softmax holds. Without keys both are zero.
+  template <typename T>
+  FA_INLINE void Write(VectorBoxes<T>& boxes, OnlineSoftmax& softmax, int64_t stage, const Block& block, int64_t row,
+                       int32_t rows) {
     const Sequence& s = block.sequence;
-    AscendC::WaitFlag<HardEvent::MTE3_V>(kEvent);
-    softmax.Statistics(max_, sum_, stage);
-    if (s.kv_len == 0) {
-      AscendC::Duplicate(max_, 0.0f, rows * kBlockFloats);
-      AscendC::Duplicate(sum_, 0.0f, rows * kBlockFloats);
-    }
-    AscendC::SetFlag<HardEvent::V_MTE3>(kEvent);
-    AscendC::WaitFlag<HardEvent::V_MTE3>(kEvent);
+    const LocalTensor<float> max = boxes.BeginStore().template ReinterpretCast<float>();
+    const LocalTensor<float> sum = max[elements_];
+    softmax.Statistics(max, sum, stage);
+    if (s.kv_len == 0) AscendC::Duplicate(max, 0.0f, 2 * elements_);
+    boxes.EndResult();
     const int64_t begin = StatisticRow(*problem_, s, block.head, row);
     const int64_t stride = (StatisticRow(*problem_, s, block.head, row + 1) - begin) * kStatisticColumns;
-    StoreRows(max_gm_[begin * kStatisticColumns], max_, rows, kBlockFloats, stride, kBlockFloats);
-    StoreRows(sum_gm_[begin * kStatisticColumns], sum_, rows, kBlockFloats, stride, kBlockFloats);
-    AscendC::SetFlag<HardEvent::MTE3_V>(kEvent);
+    StoreRows(max_gm_[begin * kStatisticColumns], max, rows, kBlockFloats, stride, kBlockFloats);
+    StoreRows(sum_gm_[begin * kStatisticColumns], sum, rows, kBlockFloats, stride, kBlockFloats);
+    boxes.EndStore();
   }
 
  private:
-  static constexpr int32_t kEvent = 2;
-
   const AttentionProblem* problem_ = nullptr;
   GlobalTensor<float> max_gm_, sum_gm_;
-  LocalTensor<float> max_, sum_;
+  int32_t elements_ = 0;
 };
 
 }  // namespace npu_fa

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import Tensor
 
 from ..call import Call
-from . import cpu, golden
+from . import cpu, golden, simulator
 
 if TYPE_CHECKING:
     from .._C import Problem
@@ -71,7 +71,7 @@ BACKENDS: dict[str, Backend] = {
         _Planned("npu", "this build has no NPU binding"),
         _Planned("cuda", "this build has no CUDA kernels"),
         cpu.CpuBackend(),
-        _Planned("simulator", "this build has no simulator launch"),
+        simulator.SimulatorBackend(),
         golden.GoldenBackend(),
     )
 }

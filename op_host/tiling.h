@@ -1,0 +1,25 @@
+// (problem, platform) -> Tiling: block sizes that fit the memories, blocks shared out over the cores by visible area.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "platform.h"
+#include "problem_builder.h"
+#include "schedule.h"
+
+namespace npu_fa {
+
+// A pure function. Throws AttentionError when sizes overflow.
+Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform);
+
+int64_t WorkspaceBytes(const Tiling& tiling);
+
+// {AttentionProblem, Tiling, Sequence[]}: the bytes the device receives.
+std::vector<uint8_t> ArgumentBlob(const HostProblem& built, const Tiling& tiling);
+
+// Bytes of L1 and UB the forward kernel takes under a tiling; at most kL1Bytes and kUbBytes.
+int64_t ForwardL1Bytes(const Tiling& tiling, DType dtype);
+int64_t ForwardUbBytes(const Tiling& tiling, DType dtype);
+
+}  // namespace npu_fa
