@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import npu_flash_attention as nfa
 import pytest
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-
-import npu_flash_attention as nfa
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
