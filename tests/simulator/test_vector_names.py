@@ -17,7 +17,7 @@ def test_names_of_cann_9(kernels):
     image = np.zeros(16 * AREA, np.uint8)
     source = np.arange(128, dtype=np.float32)
     put(image, 0, source)
-    after, _ = run(kernels, "vector_names_of_9", image, Call())
+    after, parameters = run(kernels, "vector_names_of_9", image, Call())
     rows = source.reshape(2, 64)
     assert get(after, 1 * AREA, np.float32, 2).tolist() == rows.sum(1).tolist()
     assert get(after, 2 * AREA, np.float32, 2).tolist() == [63.0, 127.0]
@@ -27,6 +27,8 @@ def test_names_of_cann_9(kernels):
     np.testing.assert_array_equal(get(after, 6 * AREA, np.float32, 128), 3 * source)
     assert get(after, 7 * AREA + 256, np.float16, 64).tolist() == [65504.0] * 64
     assert get(after, 7 * AREA + 512, np.float16, 64).tolist() == [np.inf] * 64
+    # Sum of the first 64, extreme of both repeats, CTRL[48], elements kept by GatherMask (every fourth).
+    assert parameters[20:24].tolist() == [rows[0].sum(), 127, 1, 32]
 
 
 def compiles(statement: str, tmp_path: Path) -> bool:

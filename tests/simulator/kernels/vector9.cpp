@@ -30,5 +30,18 @@ extern "C" __global__ __aicore__ void vector_names_of_9(GM_ADDR image_gm, GM_ADD
   AscendC::Add(big[128], big, big, 64);
   AscendC::SetCtrlSpr<48, 48>(1);
   AscendC::Add(big[256], big, big, 64);
+  // What the scalar unit reads back of a sum, an extreme and the control register.
+  AscendC::ReduceSum(at[9 * kFloats], src, at[10 * kFloats], 64);
+  AscendC::WholeReduceMax(at[11 * kFloats], src, 64, 2, 1, 1, 8);
+  AscendC::SetFlag<AscendC::HardEvent::V_S>(EVENT_ID1);
+  AscendC::WaitFlag<AscendC::HardEvent::V_S>(EVENT_ID1);
+  float value = 0, index = 0;
+  AscendC::GetReduceRepeatMaxMinSpr<float>(value, index);
+  image.SetParameter(20, static_cast<int64_t>(AscendC::GetReduceRepeatSumSpr<float>()));
+  image.SetParameter(21, static_cast<int64_t>(value));
+  image.SetParameter(22, AscendC::GetCtrlSpr<48, 48>());
+  uint64_t kept = 0;
+  AscendC::GatherMask(at[12 * kFloats], src, 3, false, 0, AscendC::GatherMaskParams(1, 2, 8, 0), kept);
+  image.SetParameter(23, AscendC::GetGatherMaskRemainCount());
   image.Store();
 }
