@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <cstdlib>
 
 #include "require.h"
 
@@ -118,7 +119,7 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform) {
     if (rows > kFractalSide && rows / 2 >= longest_query) continue;
     for (const int32_t tiles : {2, 1}) {
       if (rows / tiles < kFractalSide || rows / tiles > 128) continue;
-      for (int32_t columns = 1024; columns >= kCompareColumns && !found; columns /= 2) {
+      for (int32_t columns = std::getenv("FA_C") ? std::atoi(std::getenv("FA_C")) : 1024; columns >= kCompareColumns && !found; columns /= 2) {
         if (columns > kCompareColumns && columns / 2 >= longest_key) continue;
         for (int32_t vector_rows = 32; vector_rows >= kBlockFloats && !found; vector_rows /= 2) {
           if (vector_rows > kFractalSide && vector_rows > rows / 2) continue;

@@ -243,7 +243,7 @@ class ForwardVector {
                                stage.block.head,
                                stage.block.rows.begin + share.begin + row,
                                stage.columns.begin,
-                               Smaller(tile.rows, share.valid - row),
+                               Larger(Smaller(tile.rows, share.valid - row), 0),
                                columns};
       const float scale = modifiers_.Apply(tile, place);
       softmax_.Exponentials(tile, row, scale);

@@ -68,22 +68,23 @@ FA_INLINE void LoadStrips(const LocalTensor<T>& l1, const GlobalTensor<T>& gm, i
   }
 }
 
-// rows x columns into UB, `ub_columns` elements to a row, a multiple of 32 bytes. What follows the columns within the
-// last 32 bytes of a row is undefined, further elements of the row are left alone.
+// rows x columns into UB, `ub_columns` elements to a row, a multiple of 32 bytes. The last 32 bytes of a row are filled
+// up with zeros, further elements of the row are left alone.
 template <typename T>
 FA_INLINE void LoadRows(const LocalTensor<T>& ub, const GlobalTensor<T>& gm, int32_t rows, int32_t columns,
                         int64_t row_stride, int32_t ub_columns) {
   const uint32_t bytes = columns * sizeof(T);
   const int64_t gap = (row_stride - columns) * static_cast<int64_t>(sizeof(T));
-  const AscendC::DataCopyPadExtParams<T> no_padding(false, 0, 0, T(0));
+  const uint8_t missing = (RoundUp(bytes, kBlockBytes) - bytes) / sizeof(T);
+  const AscendC::DataCopyPadExtParams<T> zeros(true, 0, missing, T(0));
   if (rows == 1 || (gap >= 0 && gap <= INT32_MAX)) {
-    const uint32_t skipped = (ub_columns * sizeof(T) - bytes) / kBlockBytes;
-    AscendC::DataCopyPad(ub, gm, AscendC::DataCopyExtParams(rows, bytes, rows == 1 ? 0 : gap, skipped, 0), no_padding);
+    const uint32_t skipped = (ub_columns - RoundUp(columns, kBlockElements<T>)) / kBlockElements<T>;
+    AscendC::DataCopyPad(ub, gm, AscendC::DataCopyExtParams(rows, bytes, rows == 1 ? 0 : gap, skipped, 0), zeros);
     return;
   }
   for (int32_t row = 0; row < rows; ++row) {
     AscendC::DataCopyPad(ub[row * ub_columns], gm[row * row_stride], AscendC::DataCopyExtParams(1, bytes, 0, 0, 0),
-                         no_padding);
+                         zeros);
   }
 }
 

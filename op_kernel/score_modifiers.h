@@ -92,6 +92,7 @@ class ScoreModifiers {
       AscendC::Select(tile.x, kept_.template ReinterpretCast<uint8_t>(), tile.x, 0.0f,
                       AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.Elements());
       AscendC::SetFlag<HardEvent::V_MTE2>(kDropEvent);
+      VectorBarrier();
     }
   }
 
@@ -154,6 +155,7 @@ class ScoreModifiers {
   template <typename E>
   FA_INLINE void LoadTile(const LocalTensor<E>& ub, const GlobalTensor<E>& gm, const ScoreTile& tile, int32_t rows,
                           int32_t columns, int64_t row_stride) {
+    if (rows == 0) return;
     for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
       const int32_t count = Smaller(tile.slabs.columns, columns - slab * kSlabColumns);
       if (count <= 0) break;
@@ -299,7 +301,7 @@ class ScoreModifiers {
       if (columns <= 0) break;
       const int64_t slab_bit = first + slab * kSlabColumns;
       const int32_t at = slab * tile.rows * row_words * 2;
-      if (aligned) {
+      if (aligned && place.valid_rows > 0) {
         LoadRows(bytes[at], drop_bits_[slab_bit / 8], place.valid_rows, columns / 8, place.sequence.kv_len / 8,
                  row_words * 2);
         continue;

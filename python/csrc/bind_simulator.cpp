@@ -27,6 +27,7 @@ ascend_sim::LaunchOptions OptionsOf(const std::string& soc, bool checks, bool ti
   options.modes = (checks ? ascend_sim::kChecks : 0u) | (timeline ? ascend_sim::kTimeline : 0u);
   options.threads = threads;
   options.timeline.heads = heads;
+  options.timeline.warm_l2 = std::getenv("FA_WARM");
   return options;
 }
 
