@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <cstdlib>
 
 #include "require.h"
 
@@ -34,7 +33,8 @@ int32_t LargestPiece(int32_t largest, int32_t smallest, Fits fits) {
   return 0;
 }
 
-// Completes a tiling whose tile_rows, tiles, stage_columns and vector_rows are chosen; false when a memory is too small.
+// Completes a tiling whose tile_rows, tiles, stage_columns and vector_rows are chosen; false when a memory is too
+// small.
 bool Fits(Tiling& t, DType dtype) {
   const int32_t bytes = ElementBytes(dtype), block = kBlockBytes / bytes;
   if (t.tile_rows * t.value_width * 4 > kAccumulatorBytes) return false;
@@ -95,7 +95,7 @@ int64_t ForwardUbBytes(const Tiling& t, DType dtype) {
   const int64_t boxes = 2 * BoxElements(t) * (4 + bytes);
   const int64_t softmax = (3 * kRingSlots + 2) * padded * 4 + tile / 2 + t.vector_rows * (kBlockBytes + 256) +
                           padded * kBlockBytes + 2 * kBlockBytes + rows * t.value_width * 4;
-  int64_t modifiers = 2 * (tile / 8) + 4 * kSlabColumns;
+  int64_t modifiers = 3 * (tile / 8) + 4 * kSlabColumns;
   if (t.policy % 2 == 1) modifiers += tile * (4 + bytes + 1) + 2 * (tile / 8);
   return boxes + softmax + modifiers;
 }
@@ -119,7 +119,7 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform) {
     if (rows > kFractalSide && rows / 2 >= longest_query) continue;
     for (const int32_t tiles : {2, 1}) {
       if (rows / tiles < kFractalSide || rows / tiles > 128) continue;
-      for (int32_t columns = std::getenv("FA_C") ? std::atoi(std::getenv("FA_C")) : 1024; columns >= kCompareColumns && !found; columns /= 2) {
+      for (int32_t columns = 1024; columns >= kCompareColumns && !found; columns /= 2) {
         if (columns > kCompareColumns && columns / 2 >= longest_key) continue;
         for (int32_t vector_rows = 32; vector_rows >= kBlockFloats && !found; vector_rows /= 2) {
           if (vector_rows > kFractalSide && vector_rows > rows / 2) continue;
@@ -151,7 +151,8 @@ std::vector<uint8_t> ArgumentBlob(const HostProblem& built, const Tiling& tiling
   std::vector<uint8_t> blob(sizeof(AttentionProblem) + sizeof(Tiling) + sequences);
   std::memcpy(blob.data(), &built.problem, sizeof(AttentionProblem));
   std::memcpy(blob.data() + sizeof(AttentionProblem), &tiling, sizeof(Tiling));
-  if (sequences > 0) std::memcpy(blob.data() + sizeof(AttentionProblem) + sizeof(Tiling), built.sequences.data(), sequences);
+  if (sequences > 0)
+    std::memcpy(blob.data() + sizeof(AttentionProblem) + sizeof(Tiling), built.sequences.data(), sequences);
   return blob;
 }
 

@@ -61,41 +61,52 @@ class Cube {
       left_[i] = l0a.template Take<T>(kSlotBytes / sizeof(T));
       right_[i] = l0b.template Take<T>(kSlotBytes / sizeof(T));
       result_[i] = l0c.template Take<float>(kScoreBytes / sizeof(float));
-      AscendC::SetFlag<HardEvent::M_MTE1>(kFirstFreeId + i);
+      AscendC::SetFlag<HardEvent::M_MTE1>(kLeftEvent + i);
+      AscendC::SetFlag<HardEvent::M_MTE1>(kRightEvent + i);
     }
     result_[kAccumulator] = l0c.template Take<float>(kAccumulatorBytes / sizeof(float));
     for (int32_t i = 0; i <= kAccumulator; ++i) AscendC::SetFlag<HardEvent::FIX_M>(i);
   }
   FA_INLINE void Finish() {
-    for (int32_t i = 0; i < 2; ++i) AscendC::WaitFlag<HardEvent::M_MTE1>(kFirstFreeId + i);
+    for (int32_t i = 0; i < 2; ++i) {
+      AscendC::WaitFlag<HardEvent::M_MTE1>(kLeftEvent + i);
+      AscendC::WaitFlag<HardEvent::M_MTE1>(kRightEvent + i);
+    }
     for (int32_t i = 0; i <= kAccumulator; ++i) AscendC::WaitFlag<HardEvent::FIX_M>(i);
   }
 
-  // A product is: BeginLoad, LoadLeft(left()), LoadRight...(right()), Multiply.
-  FA_INLINE void BeginLoad() { AscendC::WaitFlag<HardEvent::M_MTE1>(kFirstFreeId + slot_); }
-  FA_INLINE const LocalTensor<T>& left() const { return left_[slot_]; }
-  FA_INLINE const LocalTensor<T>& right() const { return right_[slot_]; }
+  // A product is: LoadLeft(NextLeft()), LoadRight...(NextRight()), Multiply. A right operand that several products
+  // share is loaded once; the last of them lets it go.
+  FA_INLINE const LocalTensor<T>& NextLeft() {
+    left_slot_ ^= 1;
+    AscendC::WaitFlag<HardEvent::M_MTE1>(kLeftEvent + left_slot_);
+    return left_[left_slot_];
+  }
+  FA_INLINE const LocalTensor<T>& NextRight() {
+    right_slot_ ^= 1;
+    AscendC::WaitFlag<HardEvent::M_MTE1>(kRightEvent + right_slot_);
+    return right_[right_slot_];
+  }
 
   // result[tile] (+)= left x right; `first` starts from zero.
-  FA_INLINE void Multiply(int32_t tile, int32_t rows, int32_t columns, int32_t depth, bool first) {
-    AscendC::SetFlag<HardEvent::MTE1_M>(slot_);
-    AscendC::WaitFlag<HardEvent::MTE1_M>(slot_);
+  FA_INLINE void Multiply(int32_t tile, int32_t rows, int32_t columns, int32_t depth, bool first, bool keep_right) {
+    AscendC::SetFlag<HardEvent::MTE1_M>(left_slot_);
+    AscendC::WaitFlag<HardEvent::MTE1_M>(left_slot_);
     if (first) AscendC::WaitFlag<HardEvent::FIX_M>(tile);
     AscendC::MmadParams params;
     params.m = rows;
     params.n = columns;
     params.k = depth;
     params.cmatrixInitVal = first;
-    AscendC::Mmad(result_[tile], left_[slot_], right_[slot_], params);
+    AscendC::Mmad(result_[tile], left_[left_slot_], right_[right_slot_], params);
     // The pipe does not order small products on one result by itself.
     if (rows / kFractalSide * (columns / kFractalSide) < 10) AscendC::PipeBarrier<PIPE_M>();
-    AscendC::SetFlag<HardEvent::M_MTE1>(kFirstFreeId + slot_);
-    slot_ ^= 1;
+    AscendC::SetFlag<HardEvent::M_MTE1>(kLeftEvent + left_slot_);
+    if (!keep_right) AscendC::SetFlag<HardEvent::M_MTE1>(kRightEvent + right_slot_);
   }
 
   // Writes result[tile] to GM as rows of `gm_columns`; the tile is free afterwards.
-  FA_INLINE void Store(const GlobalTensor<float>& gm, int32_t tile, int32_t rows, int32_t columns,
-                       int32_t gm_columns) {
+  FA_INLINE void Store(const GlobalTensor<float>& gm, int32_t tile, int32_t rows, int32_t columns, int32_t gm_columns) {
     AscendC::SetFlag<HardEvent::M_FIX>(tile);
     AscendC::WaitFlag<HardEvent::M_FIX>(tile);
     AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(
@@ -104,11 +115,12 @@ class Cube {
   }
 
  private:
-  static constexpr int32_t kFirstFreeId = 3;  // a TPipe on a cube core keeps M_MTE1 0 to 2 for itself
+  // A TPipe on a cube core keeps M_MTE1 0 to 2 for itself.
+  static constexpr int32_t kLeftEvent = 3, kRightEvent = 5;
 
   LocalTensor<T> left_[2], right_[2];
   LocalTensor<float> result_[3];
-  int32_t slot_ = 0;
+  int32_t left_slot_ = 0, right_slot_ = 0;
 };
 
 }  // namespace npu_fa

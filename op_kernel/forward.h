@@ -73,30 +73,31 @@ class ForwardCube {
   FA_INLINE bool Computes(int64_t n) { return n >= 0 && n < known_ && stages_[n].Computes(); }
   FA_INLINE int32_t ScoreSteps(const Stage& stage) const {
     const Slabs slabs = SlabsOf(stage.columns.end - stage.columns.begin);
-    return slabs.count * slabs.columns / kKeyPiece * l1_.TilesOf(stage.block);
+    return slabs.count * slabs.columns / kKeyPiece;
   }
-  FA_INLINE int32_t ProductSteps(const Stage& stage) const {
-    return l1_.ValuePieces(stage) * l1_.TilesOf(stage.block);
-  }
+  FA_INLINE int32_t ProductSteps(const Stage& stage) const { return l1_.ValuePieces(stage) * l1_.TilesOf(stage.block); }
 
-  // S of one tile of rows and kKeyPiece columns.
-  FA_INLINE void Scores(int64_t n, int32_t step) {
+  // S of all rows and kKeyPiece columns, a tile of rows after the other.
+  FA_INLINE void Scores(int64_t n, int32_t piece) {
     const Stage& stage = stages_[n];
-    const int32_t tiles = l1_.TilesOf(stage.block), tile = step % tiles, piece = step / tiles;
-    if (step == 0 && stage.first) l1_.LoadQuery(stage.block);
-    if (tile == 0) l1_.LoadKeys(stage, piece);
-    const int32_t rows = l1_.TileRows(stage.block, tile);
-    for (int32_t begin = 0; begin < tiling_->query_depth; begin += tiling_->depth_piece) {
-      const int32_t depth = Smaller(tiling_->depth_piece, tiling_->query_depth - begin);
-      cube_.BeginLoad();
-      LoadLeft(cube_.left(), l1_.Query(tile), tiling_->tile_rows, tiling_->query_depth, rows, begin, depth);
-      LoadRightByColumns(cube_.right(), l1_.Keys(), kKeyPiece, begin, depth);
-      cube_.Multiply(score_tile_, rows, kKeyPiece, depth, begin == 0);
+    const int32_t tiles = l1_.TilesOf(stage.block);
+    const bool shared = tiling_->depth_piece == tiling_->query_depth;  // K stays in L0B for all tiles
+    if (piece == 0 && stage.first) l1_.LoadQuery(stage.block);
+    l1_.LoadKeys(stage, piece);
+    for (int32_t tile = 0; tile < tiles; ++tile) {
+      const int32_t rows = l1_.TileRows(stage.block, tile);
+      for (int32_t begin = 0; begin < tiling_->query_depth; begin += tiling_->depth_piece) {
+        const int32_t depth = Smaller(tiling_->depth_piece, tiling_->query_depth - begin);
+        LoadLeft(cube_.NextLeft(), l1_.Query(tile), tiling_->tile_rows, tiling_->query_depth, rows, begin, depth);
+        if (tile == 0 || !shared) LoadRightByColumns(cube_.NextRight(), l1_.Keys(), kKeyPiece, begin, depth);
+        cube_.Multiply(score_tile_, rows, kKeyPiece, depth, begin == 0, shared && tile + 1 < tiles);
+      }
+      cube_.Store(handoff_.Scores(n)[InSlot(tile, piece * kKeyPiece)], score_tile_, rows, kKeyPiece,
+                  SlabPitch(*tiling_));
+      score_tile_ ^= 1;
     }
-    if (tile + 1 == tiles) l1_.ReleaseKeys();
-    if (stage.last && step + 1 == ScoreSteps(stage)) l1_.ReleaseQuery();
-    cube_.Store(handoff_.Scores(n)[InSlot(tile, piece * kKeyPiece)], score_tile_, rows, kKeyPiece, SlabPitch(*tiling_));
-    score_tile_ ^= 1;
+    l1_.ReleaseKeys();
+    if (stage.last && piece + 1 == ScoreSteps(stage)) l1_.ReleaseQuery();
   }
 
   // X (+)= P V of one tile of rows and one piece of columns.
@@ -114,11 +115,10 @@ class ForwardCube {
     }
     l1_.LoadProbabilities(handoff_.Probabilities(n)[InSlot(tile, piece * tiling_->value_piece)], rows, columns);
     const int32_t depth = RoundUp(columns, kBlockElements<T>);
-    cube_.BeginLoad();
-    LoadLeft(cube_.left(), l1_.Probabilities(), tiling_->tile_rows, tiling_->value_piece, rows, 0, depth);
-    LoadRightByDepth(cube_.right(), l1_.Values(piece), tiling_->value_piece, tiling_->value_width,
+    LoadLeft(cube_.NextLeft(), l1_.Probabilities(), tiling_->tile_rows, tiling_->value_piece, rows, 0, depth);
+    LoadRightByDepth(cube_.NextRight(), l1_.Values(piece), tiling_->value_piece, tiling_->value_width,
                      RoundUp(columns, kFractalSide));
-    cube_.Multiply(Cube<T>::kAccumulator, rows, tiling_->value_width, columns, piece == 0);
+    cube_.Multiply(Cube<T>::kAccumulator, rows, tiling_->value_width, columns, piece == 0, false);
     l1_.ReleaseProbabilities();
     if (tile + 1 == l1_.TilesOf(stage.block) && l1_.ClosesValueSlot(stage, piece)) {
       l1_.ReleaseValues(piece);
@@ -134,8 +134,7 @@ class ForwardCube {
   // V is loaded in the order of its use, a piece after each product whose slot has room.
   FA_INLINE void PrefetchValues() {
     while (value_stage_ < known_ && !Computes(value_stage_)) ++value_stage_;
-    if (value_stage_ < known_ &&
-        (!l1_.OpensValueSlot(value_piece_) || value_slot_free_[l1_.ValueSlot(value_piece_)])) {
+    if (value_stage_ < known_ && (!l1_.OpensValueSlot(value_piece_) || value_slot_free_[l1_.ValueSlot(value_piece_)])) {
       LoadNextValues();
     }
   }
@@ -223,8 +222,7 @@ class ForwardVector {
     const Stage& stage = stages_[n];
     const Share share = ShareOf(stage.block);
     const bool has_sink = problem_->has_sink != 0;
-    softmax_.BeginStage(n, stage.first, has_sink,
-                        has_sink && stage.first ? sink_.GetValue(stage.block.head) : 0.0f);
+    softmax_.BeginStage(n, stage.first, has_sink, has_sink && stage.first ? sink_.GetValue(stage.block.head) : 0.0f);
     if (!stage.Computes()) {
       softmax_.SkipStage();
       return;
@@ -292,7 +290,8 @@ class ForwardVector {
       const LocalTensor<T> out = boxes_.BeginStore();
       softmax_.Normalise(out, row, rows);
       boxes_.EndResult();
-      const int64_t offset = QueryOffset(problem_->out, block.sequence, block.head, block.rows.begin + share.begin + row);
+      const int64_t offset =
+          QueryOffset(problem_->out, block.sequence, block.head, block.rows.begin + share.begin + row);
       StoreRows(out_[offset], out, rows, problem_->value_dim, problem_->out.row, tiling_->value_width);
       boxes_.EndStore();
     }

@@ -59,6 +59,8 @@ constexpr int32_t kCompareColumns = 256;
 constexpr int32_t kL1Bytes = 512 * 1024;
 constexpr int32_t kUbBytes = 184 * 1024;  // Select with a scalar keeps the last 8 KiB of UB to itself
 
+constexpr float kInfinity = __builtin_inff();
+
 constexpr int32_t kFractalSide = 16;
 constexpr int32_t kBlockBytes = 32;
 constexpr int32_t kRepeatFloats = 64;

@@ -14,18 +14,18 @@ constexpr int32_t kMaxCores = 64;
 struct Tiling {
   int32_t policy;
   int32_t cores;
-  int32_t tile_rows;       // rows of one product of the cube
-  int32_t tiles;           // of them in a block: 1 or 2
-  int32_t stage_columns;   // columns between two rescalings of O, a multiple of kCompareColumns
-  int32_t value_piece;     // columns of P in one product P V
-  int32_t value_slot;      // pieces of V in one of the two slots of L1
-  int32_t depth_piece;     // elements of head_dim in one product Q K^T
-  int32_t query_depth;     // head_dim and rope_dim, each rounded up to 32 bytes
-  int32_t value_width;     // value_dim rounded up to a fractal
-  int32_t vector_rows;     // rows of a tile of the vector core
-  int32_t query_buffers;   // blocks of Q that L1 holds
+  int32_t tile_rows;      // rows of one product of the cube
+  int32_t tiles;          // of them in a block: 1 or 2
+  int32_t stage_columns;  // columns between two rescalings of O, a multiple of kCompareColumns
+  int32_t value_piece;    // columns of P in one product P V
+  int32_t value_slot;     // pieces of V in one of the two slots of L1
+  int32_t depth_piece;    // elements of head_dim in one product Q K^T
+  int32_t query_depth;    // head_dim and rope_dim, each rounded up to 32 bytes
+  int32_t value_width;    // value_dim rounded up to a fractal
+  int32_t vector_rows;    // rows of a tile of the vector core
+  int32_t query_buffers;  // blocks of Q that L1 holds
   float scale;
-  float inverse_keep;      // 1 / keep_prob; 1 without dropout
+  float inverse_keep;  // 1 / keep_prob; 1 without dropout
   int64_t workspace_per_core;
   int64_t first_block[kMaxCores + 1];
 };
@@ -33,9 +33,7 @@ struct Tiling {
 FA_FUNCTION int32_t BlockRows(const Tiling& t) { return t.tiles * t.tile_rows; }
 FA_FUNCTION int32_t VectorCoreRows(const Tiling& t) { return RoundUp(CeilDiv(BlockRows(t), 2), kFractalSide); }
 FA_FUNCTION int32_t SlabPitch(const Tiling& t) { return Smaller(t.stage_columns, kSlabColumns); }
-FA_FUNCTION int64_t ScoreSlotElements(const Tiling& t) {
-  return int64_t{BlockRows(t)} * t.stage_columns;
-}
+FA_FUNCTION int64_t ScoreSlotElements(const Tiling& t) { return int64_t{BlockRows(t)} * t.stage_columns; }
 FA_FUNCTION int64_t ProductSlotElements(const Tiling& t) { return int64_t{BlockRows(t)} * t.value_width; }
 
 // Elements of a buffer that a vector core loads and stores through: a tile of scores, or eight rows of O.

@@ -30,6 +30,7 @@ class ScoreModifiers {
     const int32_t words = elements / 16;
     visible_ = ub.template Take<uint16_t>(words);
     other_ = ub.template Take<uint16_t>(words);
+    band_ = ub.template Take<uint16_t>(words);
     columns_ = ub.template Take<float>(kSlabColumns);
     AscendC::CreateVecIndex(columns_, 0.0f, kSlabColumns);
     if constexpr (P::kModified) {
@@ -52,35 +53,25 @@ class ScoreModifiers {
     }
   }
 
-  // Factor that Exponentials still has to apply after Apply.
-  FA_INLINE float RemainingScale() const { return P::kModified ? 1.0f : tiling_->scale; }
-
-  // x becomes the operator's x: scaled and biased, the lowest float where hidden. A plain tile stays unscaled, as long
-  // as nothing in it is hidden.
+  // x becomes the operator's x, -inf where hidden. Returns the factor that Exponentials still has to apply: a plain
+  // tile is not scaled here.
   FA_INLINE float Apply(const ScoreTile& tile, const TilePlace& place) {
-    bool scaled = false;
     if constexpr (P::kModified) {
       Bias(tile, place);
-      scaled = true;
+      if (problem_->mask.present) MaskBits(tile, place);
     }
-    const bool hides = BandHides(tile, place);
-    if (hides && !scaled) {
-      AscendC::Muls(tile.x, tile.x, tiling_->scale, tile.Elements());
-      scaled = true;
-    }
-    if (hides) BandBits(tile, place);
-    bool masked = false;
-    if constexpr (P::kModified) {
-      masked = problem_->mask.present;
-      if (masked) MaskBits(tile, place, hides);
-    }
-    if (hides || masked) {
-      VectorBarrier();
-      AscendC::Select(tile.x, visible_.template ReinterpretCast<uint8_t>(), tile.x, kEmptyRowMax,
-                      AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.Elements());
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      const bool band = BandHides(tile, place, slab);
+      const bool mask = P::kModified && problem_->mask.present;
+      const LocalTensor<uint16_t> visible = visible_[slab * tile.SlabElements() / kWordBits];
+      if (band) BandBits(tile, place, slab, visible, mask);
+      if (!band && !mask) continue;
+      const LocalTensor<float> x = tile.x[slab * tile.SlabElements()];
+      AscendC::Select(x, visible.template ReinterpretCast<uint8_t>(), x, -kInfinity,
+                      AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.SlabElements());
       VectorBarrier();
     }
-    return scaled ? 1.0f : tiling_->scale;
+    return P::kModified ? 1.0f : tiling_->scale;
   }
 
   // Zero where dropout drops; the kept weight waits for the end of the block.
@@ -100,54 +91,54 @@ class ScoreModifiers {
   static constexpr int32_t kBiasEvent = 2, kMaskEvent = 3, kDropEvent = 4;
   static constexpr int32_t kWordBits = 16;
 
-  // Does the band, or the end of the keys, hide anything in the tile?
-  FA_INLINE bool BandHides(const ScoreTile& tile, const TilePlace& place) const {
-    if (place.valid_columns < tile.slabs.count * tile.slabs.columns) return true;
-    return !FullyVisible(place.sequence.band, {place.row, place.row + tile.rows},
-                         {place.column, place.column + place.valid_columns});
+  // Does the band, or the end of the keys, hide anything in a slab of the tile?
+  FA_INLINE bool BandHides(const ScoreTile& tile, const TilePlace& place, int32_t slab) const {
+    const int64_t begin = place.column + slab * kSlabColumns;
+    if (place.valid_columns < slab * kSlabColumns + tile.slabs.columns) return true;
+    return !FullyVisible(place.sequence.band, {place.row, place.row + tile.rows}, {begin, begin + tile.slabs.columns});
   }
 
   FA_INLINE static float Bound(int64_t column) {
     return static_cast<float>(Clamp(column, -2 * kSlabColumns, 2 * kSlabColumns));
   }
 
-  // One compare of the column numbers with a bound for each row of each slab.
+  // One compare of the column numbers with a bound for each row of a slab.
   FA_INLINE void CompareRows(const LocalTensor<uint16_t>& bits, const ScoreTile& tile, AscendC::CMPMODE mode,
                              int64_t first_bound, int64_t bound_step) {
     const LocalTensor<uint8_t> bytes = bits.template ReinterpretCast<uint8_t>();
-    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
-      for (int32_t row = 0; row < tile.rows; ++row) {
-        AscendC::CompareScalar(bytes[(slab * tile.rows + row) * tile.slabs.columns / 8], columns_,
-                               Bound(first_bound + row * bound_step - slab * kSlabColumns), mode, tile.slabs.columns);
-      }
+    for (int32_t row = 0; row < tile.rows; ++row) {
+      AscendC::CompareScalar(bytes[row * tile.slabs.columns / 8], columns_, Bound(first_bound + row * bound_step), mode,
+                             tile.slabs.columns);
     }
+    VectorBarrier();
   }
 
-  FA_INLINE void BandBits(const ScoreTile& tile, const TilePlace& place) {
+  // visible = (visible and) what the band shows of a slab, and nothing behind the last key.
+  FA_INLINE void BandBits(const ScoreTile& tile, const TilePlace& place, int32_t slab,
+                          const LocalTensor<uint16_t>& visible, bool combine) {
     const Band& band = place.sequence.band;
-    const int64_t last = place.valid_columns - 1;
-    const int32_t words = tile.Elements() / kWordBits;
-    const int64_t high = place.row + band.hi - place.column, low = place.row + band.lo - place.column;
-    CompareRows(visible_, tile, AscendC::CMPMODE::LE, high, 1);
-    VectorBarrier();
+    const int32_t words = tile.SlabElements() / kWordBits;
+    const int64_t column = place.column + slab * kSlabColumns;
+    const int64_t high = place.row + band.hi - column, low = place.row + band.lo - column;
+    const int64_t last = place.valid_columns - 1 - slab * kSlabColumns;
+    CompareRows(band_, tile, AscendC::CMPMODE::LE, high, 1);
     if (low + tile.rows - 1 > 0) {
       CompareRows(other_, tile, AscendC::CMPMODE::GE, low, 1);
-      VectorBarrier();
-      AscendC::And(visible_, visible_, other_, words);
-      VectorBarrier();
-    }
-    if (band.prefix > place.column) {
-      CompareRows(other_, tile, AscendC::CMPMODE::LT, band.prefix - place.column, 0);
-      VectorBarrier();
-      AscendC::Or(visible_, visible_, other_, words);
+      AscendC::And(band_, band_, other_, words);
       VectorBarrier();
     }
-    if (last + 1 < tile.slabs.count * tile.slabs.columns) {
+    if (band.prefix > column) {
+      CompareRows(other_, tile, AscendC::CMPMODE::LT, band.prefix - column, 0);
+      AscendC::Or(band_, band_, other_, words);
+      VectorBarrier();
+    }
+    if (last + 1 < tile.slabs.columns) {
       CompareRows(other_, tile, AscendC::CMPMODE::LE, last, 0);
-      VectorBarrier();
-      AscendC::And(visible_, visible_, other_, words);
+      AscendC::And(band_, band_, other_, words);
       VectorBarrier();
     }
+    AscendC::And(visible, band_, combine ? visible : band_, words);
+    VectorBarrier();
   }
 
   // Rows of a [head, row, column] tensor in GM into [slab][row][column] in UB; whole bytes or elements. Everything
@@ -257,13 +248,13 @@ class ScoreModifiers {
     for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
       const int32_t count = Smaller(tile.slabs.columns, columns - slab * kSlabColumns);
       if (count <= 0) break;
-      LoadRows(raw_bias_[(slab * tile.rows + row) * tile.slabs.columns], bias_[begin + slab * kSlabColumns], 1, count, 0,
-               tile.slabs.columns);
+      LoadRows(raw_bias_[(slab * tile.rows + row) * tile.slabs.columns], bias_[begin + slab * kSlabColumns], 1, count,
+               0, tile.slabs.columns);
     }
   }
 
-  // visible_ = (visible_ and) the dense mask lets through.
-  FA_INLINE void MaskBits(const ScoreTile& tile, const TilePlace& place, bool combine) {
+  // visible_ = what the dense mask lets through.
+  FA_INLINE void MaskBits(const ScoreTile& tile, const TilePlace& place) {
     AscendC::WaitFlag<HardEvent::V_MTE2>(kMaskEvent);
     if (Partial(tile, place)) Clear(raw_mask_, tile, kMaskEvent);
     LoadTile(raw_mask_, mask_[MaskOffset(*problem_, place.sequence, place.head, place.row, place.column)], tile,
@@ -274,13 +265,9 @@ class ScoreModifiers {
     AscendC::Cast(values, raw_mask_, AscendC::RoundMode::CAST_NONE, tile.Elements());
     AscendC::SetFlag<HardEvent::V_MTE2>(kMaskEvent);
     VectorBarrier();
-    const LocalTensor<uint16_t>& bits = combine ? other_ : visible_;
-    AscendC::CompareScalar(bits.template ReinterpretCast<uint8_t>(), values, static_cast<half>(0.0f),
+    AscendC::CompareScalar(visible_.template ReinterpretCast<uint8_t>(), values, static_cast<half>(0.0f),
                            AscendC::CMPMODE::EQ, tile.Elements());
-    if (combine) {
-      VectorBarrier();
-      AscendC::And(visible_, visible_, other_, tile.Elements() / kWordBits);
-    }
+    VectorBarrier();
   }
 
   // kept_ = the bits of the dropout stream, each row from a byte boundary on. A row may begin anywhere in a byte of the
@@ -311,7 +298,8 @@ class ScoreModifiers {
         const int32_t count = static_cast<int32_t>((bit % 8 + columns + 7) / 8);
         LoadRows(bytes[at + row * row_words * 2], drop_bits_[bit / 8], 1, Smaller(count, row_words * 2), 0,
                  row_words * 2);
-        if (count > 2) LoadRows(next_bytes[at + row * row_words * 2], drop_bits_[bit / 8 + 2], 1, count - 2, 0, row_words * 2);
+        if (count > 2)
+          LoadRows(next_bytes[at + row * row_words * 2], drop_bits_[bit / 8 + 2], 1, count - 2, 0, row_words * 2);
       }
     }
     AscendC::SetFlag<HardEvent::MTE2_V>(kDropEvent);
@@ -338,7 +326,7 @@ class ScoreModifiers {
   GlobalTensor<T> bias_;
   GlobalTensor<float> slopes_;
   GlobalTensor<uint8_t> mask_, drop_bits_;
-  LocalTensor<uint16_t> visible_, other_, kept_, kept_next_;
+  LocalTensor<uint16_t> visible_, other_, band_, kept_, kept_next_;
   LocalTensor<uint8_t> raw_mask_;
   LocalTensor<T> raw_bias_;
   LocalTensor<float> columns_, wide_;

@@ -25,8 +25,8 @@ class Options:
     """How the simulator runs.
 
     soc: chip, as the toolkit names it. cores: AI cores to use, 0 for all of the chip. checks: bounds, alignment and
-    races. timeline: lay the run out in time; the result is in `last_run`. heads: with start-up costs.
-    threads: host threads, 0 for one a processor.
+    races. timeline: lay the run out in time; the result is in `last_run`. heads: with start-up costs. warm_l2: GM is in L2 when
+    the kernel starts. threads: host threads, 0 for one a processor.
     """
 
     soc: str = "Ascend910B2"
@@ -34,6 +34,7 @@ class Options:
     checks: bool = True
     timeline: bool = False
     heads: bool = True
+    warm_l2: bool = False
     threads: int = 0
 
 
