@@ -38,9 +38,11 @@ JOBS = {
 }
 
 
-def run(command: list[str], **kwargs: object) -> None:
+def run(command: list[str]) -> None:
+    """Runs a command in the folder of this script, the environment's programs (cmake, ninja) first in PATH."""
     print("$", " ".join(command), flush=True)
-    result = subprocess.run(command, cwd=ROOT, **kwargs)  # type: ignore[call-overload]
+    path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path})
     if result.returncode != 0:
         sys.exit(result.returncode)
 

@@ -235,8 +235,6 @@ class Builder {
     if (!args_.query_rope && !args_.key_rope) return;
     Require(args_.query_rope && args_.key_rope, Status::kParamNull, args_.query_rope ? "key_rope" : "query_rope",
             ": expected a tensor beside ", args_.query_rope ? "query_rope" : "key_rope", ", got None");
-    Require(geometry_.tnd, Status::kParamInvalid, "input_layout: query_rope and key_rope go with layout TND, got ",
-            args_.input_layout);
     const TensorArgument &q = *args_.query_rope, &k = *args_.key_rope;
     for (const auto& [name, rope] : {std::pair{"query_rope", &q}, std::pair{"key_rope", &k}})
       Require(rope->dtype == args_.query.dtype && (rope->dtype == "bfloat16" || rope->dtype == "float64"),
@@ -285,8 +283,6 @@ class Builder {
       BuildSequencesTnd();
     else
       BuildSequencesBatched();
-    Require(built_.sequences.size() <= std::numeric_limits<int32_t>::max(), Status::kTilingError,
-            "query: expected a batch of at most 2^31 - 1, got ", built_.sequences.size());
     built_.problem.num_sequences = static_cast<int32_t>(built_.sequences.size());
   }
 

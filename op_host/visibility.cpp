@@ -50,7 +50,6 @@ class Visibility {
   void Build() {
     for (Sequence& s : built_.sequences) s.band = Everything(s);
     if (!args_.atten_mask) return;  // no mask: everything is visible, whatever mode and tokens say
-    CheckMode();
     BuildMask();
     if (IsBackward(args_))
       CheckBackwardTokens();
@@ -63,15 +62,6 @@ class Visibility {
   }
 
  private:
-  void CheckMode() const {
-    const int64_t last = geometry_.tnd || IsBackward(args_) ? 8 : 6;
-    Require(mode_ >= 0 && mode_ <= last, Status::kTilingError, "sparse_mode: expected 0 to ", last, ", got ", mode_);
-    Require(mode_ < kRightDownCausalBand || geometry_.tnd, Status::kTilingError, "sparse_mode: ", mode_,
-            " is for layout TND only, got layout ", args_.input_layout);
-    Require(mode_ != kPrefixFull || !geometry_.tnd, Status::kTilingError,
-            "sparse_mode: 5 is not available in layout TND; 6 (compressed prefix) is");
-  }
-
   // ---- the mask tensor ----
 
   bool Compressed() const { return mode_ >= kLeftUpCausal && mode_ != kPrefixFull; }
@@ -242,14 +232,16 @@ class Visibility {
   }
 
   void CheckBackwardTokens() const {
-    if (mode_ != kDefaultMask && mode_ != kBandMode) return;
-    for (const Sequence& s : built_.sequences) {
-      if (!NonEmpty(s)) continue;
-      const int64_t origin = mode_ == kBandMode ? s.kv_len - s.q_len : 0;
+    const bool every = mode_ == kDefaultMask || mode_ == kBandMode;
+    const int64_t band = BandSequence();
+    for (int64_t i = 0; i < static_cast<int64_t>(built_.sequences.size()); ++i) {
+      const Sequence& s = built_.sequences[i];
+      if (!NonEmpty(s) || !(every || i == band)) continue;
+      const int64_t origin = mode_ == kDefaultMask ? 0 : s.kv_len - s.q_len;
       const int64_t pre = pre_ - origin, next = next_ + origin;
       RequireTokens(-pre <= s.kv_len && -next <= s.q_len && pre + next >= 0,
-                    "a window within the scores (from the top-left corner it is ", -pre, " to ", next, ", Sq ", s.q_len,
-                    ", Skv ", s.kv_len, ")");
+                    "a window within the scores (from the top-left corner of sequence ", i, " it is ", -pre, " to ",
+                    next, ", Sq ", s.q_len, ", Skv ", s.kv_len, ")");
     }
   }
 

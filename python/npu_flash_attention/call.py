@@ -87,6 +87,8 @@ class Call:
         copied = [name for name in _LAST_AXIS_CONTIGUOUS if not _last_axis_is_contiguous(getattr(self, name))]
         if self.dropout_mask is not None and not self.dropout_mask.is_contiguous():
             copied.append("dropout_mask")
+        if self.pse is not None and self.pse_type < 2 and self.pse.dim() == 1 and not self.pse.is_contiguous():
+            copied.append("pse")  # packed elements of TND
         if copied:
             native().build_problem(self._described(statistics, copied), None)
         for name in copied:

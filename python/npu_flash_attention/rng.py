@@ -29,10 +29,7 @@ OFFSET_STEP = 12
 _TAG = "npu_flash_attention_rng_state"
 _lock = threading.Lock()
 
-# int64 [seed, offset]: an array, which no torch mode (fake tensors, a default device) looks at, and a tensor over the
-# same memory, which a traced graph takes as an input.
-_numbers = numpy.zeros(2, dtype=numpy.int64)
-_state = torch.from_numpy(_numbers)
+_numbers = [0, 0]  # seed, offset of the next draw
 _torch_seed = torch.initial_seed()  # torch's seed when the state was last set
 
 
@@ -47,7 +44,7 @@ def manual_seed(seed: int) -> None:
 
 def get_rng_state() -> Tensor:
     """The state, an int64 tensor [seed, offset of the next draw]."""
-    return torch.from_numpy(_numbers.copy())
+    return torch.from_numpy(numpy.array(_numbers))
 
 
 def set_rng_state(state: Tensor) -> None:
@@ -61,29 +58,33 @@ def set_rng_state(state: Tensor) -> None:
 
 def draw() -> Tensor:
     """int64 [seed, offset] for one call, and moves the generator on."""
-    return _draw_in_graph(_state) if torch.compiler.is_compiling() else _draw()
+    if torch.compiler.is_compiling():
+        return torch.ops.npu_flash_attention.draw(torch.empty(0, dtype=torch.int64, device="cpu"))
+    return _draw()
 
 
 def _draw() -> Tensor:
     with _lock:
         if torch.initial_seed() != _torch_seed:
             manual_seed(torch.initial_seed())
-        drawn = _numbers.copy()
+        drawn = numpy.array(_numbers)  # torch's own factories would ask the default device and fake modes
         _numbers[1] += OFFSET_STEP
     return torch.from_numpy(drawn)
 
 
-@torch.library.custom_op("npu_flash_attention::draw", mutates_args=("state",))
-def _draw_in_graph(state: Tensor) -> Tensor:
-    """A draw that a compiler can neither merge with another nor repeat in the backward, where the state has moved on."""
-    drawn = state.clone()
-    state[1] += OFFSET_STEP
-    return drawn
+# For a compiler a draw is a random operation: where it recomputes one, as activation checkpointing asks, it first
+# restores torch's generator, and ours with it. `apart` is a tensor of its own for each draw, so that two are not merged.
+torch.library.define("npu_flash_attention::draw", "(Tensor apart) -> Tensor", tags=(torch.Tag.nondeterministic_seeded,))
 
 
-@_draw_in_graph.register_fake
-def _(state: Tensor) -> Tensor:
-    return torch.empty_like(state)
+@torch.library.impl("npu_flash_attention::draw", "CompositeExplicitAutograd")
+def _(apart: Tensor) -> Tensor:
+    return _draw()
+
+
+@torch.library.register_fake("npu_flash_attention::draw")
+def _(apart: Tensor) -> Tensor:
+    return apart.new_empty(2)
 
 
 def _set(seed: int, offset: int) -> None:
@@ -113,7 +114,7 @@ def _after_seed(result: int) -> None:
 
 
 def _after_get_state(result: Tensor) -> None:
-    setattr(result, _TAG, tuple(_numbers.tolist()))
+    setattr(result, _TAG, tuple(_numbers))
 
 
 def _after_set_state(result: None, state: Tensor) -> None:

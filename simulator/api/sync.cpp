@@ -5,7 +5,14 @@ namespace {
 
 // Flag ids the vendor's SyncAll uses.
 constexpr int kAicFlag = 11, kAivFlag = 12, kAicAivFlag = 13, kAivOnlyFlag = 14;
-constexpr uint64_t kSlotBytes = 32;  // of a core in a workspace
+constexpr uint64_t kSlotBytes = 32;                // of a core in a workspace
+constexpr uint64_t kTurnKeys = uint64_t{1} << 63;  // apart from the keys of IBSet, which are addresses
+
+int VectorCores(Core& core) {
+  int count = 0;
+  for (Core* other : core.machine().cores()) count += other->is_aic() ? 0 : 1;
+  return count;
+}
 
 }  // namespace
 
@@ -37,8 +44,7 @@ void SyncAllCores(bool vector_only, pipe_t trigger, const Location& where) {
 void SyncAllInMemory(Instruction& frame, const Operand& gm, const Operand& ub, int32_t used_cores,
                      const Location& where) {
   Core& core = frame.core();
-  int cores = 0;
-  for (Core* other : core.machine().cores()) cores += other->is_aic() ? 0 : 1;
+  const int cores = VectorCores(core);
   frame.RequireRange("usedCores", used_cores, 0, cores);
   frame.BoundsWrite(gm, kSlotBytes * cores);
   frame.BoundsWrite(ub, kSlotBytes * cores);
@@ -61,6 +67,26 @@ void FlagInMemory(Instruction& frame, const Operand& gm, const Operand& ub, int3
   } else {
     core.machine().WaitNamed(core, gm.address + offset, where);
   }
+}
+
+void CheckTurnWorkspace(Instruction& frame, const Operand& gm, const Operand& ub) {
+  const uint64_t bytes = kSlotBytes * VectorCores(frame.core());
+  frame.BoundsWrite(gm, bytes);
+  frame.BoundsWrite(ub, bytes + kSlotBytes);
+}
+
+void WaitForTurn(Instruction& frame, const Operand& gm, const Location& where) {
+  Core& core = frame.core();
+  core.Barrier(PIPE_ALL, where);
+  const bool first_of_all = core.block_idx() == 0 && core.turns[gm.address]++ == 0;
+  if (!first_of_all) core.machine().WaitNamed(core, kTurnKeys | (gm.address + core.block_idx() * kSlotBytes), where);
+}
+
+void PassTurn(Instruction& frame, const Operand& gm, const Location& where) {
+  Core& core = frame.core();
+  core.Barrier(PIPE_ALL, where);
+  const uint64_t next = (core.block_idx() + 1) % VectorCores(core);
+  core.machine().SetNamed(core, kTurnKeys | (gm.address + next * kSlotBytes), where);
 }
 
 }  // namespace ascend_sim

@@ -24,7 +24,15 @@ inline void WaitFlag(int32_t eventID, ASCEND_SIM_CALLER) {
 
 // The same pair of calls with the pipes as template arguments.
 template <pipe_t src, pipe_t dst>
-class TQueSync;
+class TQueSync {
+ public:
+  void SetFlag(TEventID id, ASCEND_SIM_CALLER) { ascend_sim::CurrentCore().SetEvent(kEvent, id, where); }
+  void WaitFlag(TEventID id, ASCEND_SIM_CALLER) { ascend_sim::CurrentCore().WaitEvent(kEvent, id, where); }
+
+ private:
+  static constexpr HardEvent kEvent = ascend_sim::EventBetween(src, dst);
+  static_assert(kEvent != HardEvent::MAX, "dav-c220 has no event between these pipes");
+};
 
 template <pipe_t pipe>
 inline void PipeBarrier(ASCEND_SIM_CALLER) {
@@ -92,6 +100,26 @@ inline void IBWait(const GlobalTensor<int32_t>& gmWorkspace, const LocalTensor<i
   ascend_sim::FlagInMemory(frame, frame.Global("gmWorkspace", gmWorkspace),
                            frame.Local("ubWorkspace", ubWorkspace, Hardware::UB), blockIdx, eventID, isAIVOnly, false,
                            where);
+}
+
+// AIVs take turns in the order of their block index: WaitPreBlock ... NotifyNextBlock, any number of rounds.
+inline void InitDetermineComputeWorkspace(GlobalTensor<int32_t>& gmWorkspace, LocalTensor<int32_t>& ubWorkspace,
+                                          ASCEND_SIM_CALLER) {
+  ascend_sim::Instruction frame("InitDetermineComputeWorkspace", PIPE_S, where);
+  ascend_sim::CheckTurnWorkspace(frame, frame.Global("gmWorkspace", gmWorkspace),
+                                 frame.Local("ubWorkspace", ubWorkspace, Hardware::UB));
+}
+inline void WaitPreBlock(GlobalTensor<int32_t>& gmWorkspace, LocalTensor<int32_t>& ubWorkspace, ASCEND_SIM_CALLER) {
+  ascend_sim::Instruction frame("WaitPreBlock", PIPE_S, where);
+  const ascend_sim::Operand gm = frame.Global("gmWorkspace", gmWorkspace);
+  ascend_sim::CheckTurnWorkspace(frame, gm, frame.Local("ubWorkspace", ubWorkspace, Hardware::UB));
+  ascend_sim::WaitForTurn(frame, gm, where);
+}
+inline void NotifyNextBlock(GlobalTensor<int32_t>& gmWorkspace, LocalTensor<int32_t>& ubWorkspace, ASCEND_SIM_CALLER) {
+  ascend_sim::Instruction frame("NotifyNextBlock", PIPE_S, where);
+  const ascend_sim::Operand gm = frame.Global("gmWorkspace", gmWorkspace);
+  ascend_sim::CheckTurnWorkspace(frame, gm, frame.Local("ubWorkspace", ubWorkspace, Hardware::UB));
+  ascend_sim::PassTurn(frame, gm, where);
 }
 
 }  // namespace AscendC

@@ -84,8 +84,9 @@ class QueueBase {
   bool HasIdleBuffer() const { return used_ < count_; }
 
  protected:
-  QueueBase(TPosition position, int32_t depth, HardEvent forward, HardEvent back)
-      : position_(position), depth_(depth), forward_(forward), back_(back) {}
+  // Depth 0 asks for a queue without a list; it holds one tensor.
+  QueueBase(TPosition position, int32_t depth, HardEvent back)
+      : position_(position), depth_(depth == 0 ? 1 : depth), back_(back) {}
   ~QueueBase() = default;
 
   int32_t Alloc(const ascend_sim::Location& where);
@@ -106,7 +107,6 @@ class QueueBase {
                          const std::string& text) const;
 
   int32_t depth_;
-  HardEvent forward_;
   HardEvent back_;
   TPipe* pipe_ = nullptr;
   int32_t first_ = 0;  // buffers first_ .. first_ + count_ - 1 of the pipe
@@ -122,13 +122,20 @@ class TQueBind : public QueueBase {
   static constexpr TPosition srcPosition = src;
   static constexpr TPosition dstPosition = dst;
 
-  TQueBind()
-      : QueueBase(AscendC::GetPosition(src, dst), depth, GetQueEvt(GetPhyType(src), GetPhyType(dst), true),
-                  GetQueEvt(GetPhyType(src), GetPhyType(dst), false)) {}
+  TQueBind() : QueueBase(AscendC::GetPosition(src, dst), depth, GetQueEvt(GetPhyType(src), GetPhyType(dst), false)) {}
 
   template <typename T>
   LocalTensor<T> AllocTensor(ASCEND_SIM_CALLER) {
     return Tensor<T>(Alloc(where));
+  }
+  // The forms of CANN 9 that fill in a tensor.
+  template <typename T>
+  void AllocTensor(LocalTensor<T>& tensor, ASCEND_SIM_CALLER) {
+    tensor = Tensor<T>(Alloc(where));
+  }
+  template <typename T>
+  void DeQue(LocalTensor<T>& tensor, ASCEND_SIM_CALLER) {
+    tensor = DeQue<T>(where);
   }
   template <typename T>
   void FreeTensor(LocalTensor<T>& tensor, ASCEND_SIM_CALLER) {

@@ -76,6 +76,9 @@ class RowConverter {
     }
   }
 
+  // Results that leave as they are.
+  bool copies() const { return mode_ == NoQuant && !relu_; }
+
   void Convert(const uint8_t* src, uint64_t column, uint64_t count, uint8_t* dst) const {
     if (from_ == ElementType::kInt32 && to_ == ElementType::kInt32) {
       for (uint64_t i = 0; i < count; ++i) {
@@ -280,8 +283,12 @@ void RunFixpipe(Instruction& frame, ElementType to, ElementType from, const Oper
       const uint64_t width = std::min(piece, columns - column);
       const uint8_t* strip = src.data + matrix * matrix_bytes + column / kStrip * strip_bytes + column % kStrip * 4;
       for (uint64_t row = 0; row < rows; ++row) {
-        converter.Convert(strip + row * src_row_bytes, column, width, converted);
-        StoreToGm(atomic, core.atomic_type, dst.data + layout.Offset(matrix, row, column), converted,
+        const uint8_t* result = strip + row * src_row_bytes;
+        if (!converter.copies()) {
+          converter.Convert(result, column, width, converted);
+          result = converted;
+        }
+        StoreToGm(atomic, core.atomic_type, dst.data + layout.Offset(matrix, row, column), result,
                   width * layout.element_bytes);
       }
     }

@@ -1,6 +1,7 @@
 // Cube instructions: name, family, pipe, header (see ../instruction_list.h).
 #pragma once
 
+// clang-format off: it takes the slashes of paths for divisions
 #define ASCEND_SIM_CUBE_INSTRUCTIONS(X)                          \
   X(LoadData, load, *, instructions/load_data.h)                 \
   X(LoadDataWithTranspose, load, MTE1, instructions/load_data.h) \
@@ -18,3 +19,4 @@
   X(SetMMRowMajor, product, -, instructions/mmad.h)              \
   X(Fixpipe, store, FIX, instructions/fixpipe.h)                 \
   X(SetFixPipeConfig, store, -, instructions/fixpipe.h)
+// clang-format on

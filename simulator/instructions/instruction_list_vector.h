@@ -1,6 +1,7 @@
 // Vector instructions: name, family, pipe, header (see ../instruction_list.h).
 #pragma once
 
+// clang-format off: it takes the slashes of paths for divisions
 #define ASCEND_SIM_VECTOR_INSTRUCTIONS(X)                                 \
   X(Abs, arithmetic, V, instructions/vector_arithmetic.h)                 \
   X(Exp, arithmetic, V, instructions/vector_arithmetic.h)                 \
@@ -77,3 +78,4 @@
   X(ResetMask, mask, -, instructions/vector_mask.h)                       \
   X(SetCtrlSpr, mask, -, instructions/vector_mask.h)                      \
   X(GetCtrlSpr, mask, -, instructions/vector_mask.h)
+// clang-format on

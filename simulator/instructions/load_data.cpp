@@ -35,6 +35,15 @@ void TransposeFractal(uint8_t* dst, const uint8_t* src) {
   }
 }
 
+// Column i of the rows becomes row i of the destination, 32 bytes apart.
+template <typename T>
+void TransposeRows(const uint8_t* const* from, int rows, int columns, uint8_t* to) {
+  for (int i = 0; i < columns; ++i) {
+    T* line = reinterpret_cast<T*>(to + i * kBlockBytes);
+    for (int row = 0; row < rows; ++row) line[row] = reinterpret_cast<const T*>(from[row])[i];
+  }
+}
+
 }  // namespace
 
 void RunLoad2d(Instruction& frame, const Operand& dst, const Operand& src, uint32_t element_bytes,
@@ -322,21 +331,24 @@ void RunLoad3d(Instruction& frame, const Operand& dst, const Operand& src, uint3
   uint8_t padding[kBlockBytes];
   for (uint32_t i = 0; i < block; ++i)
     std::memcpy(padding + i * element_bytes, &registers.padding_value, element_bytes);
+  // Transposed, the rows of one depth block and the columns of one channel block meet in one fractal.
+  const int group = transpose ? static_cast<int>(block) : 1;
   for (int kb = 0; kb < blocks; ++kb) {
     const int count = std::min<int>(block, valid_columns - kb * static_cast<int>(block));
-    for (int row = 0; row < valid_rows; ++row) {
-      const int64_t at = matrix.Offset(static_cast<int>(call.m_start) + row, first_block + kb);
-      const uint8_t* from = at < 0 ? padding : src.data + at;
-      if (!transpose) {
-        std::memcpy(dst.data + place(row, kb * block), from, static_cast<uint64_t>(count) * element_bytes);
-        continue;
+    for (int row = 0; row < valid_rows; row += group) {
+      const int rows = std::min(group, valid_rows - row);
+      const uint8_t* from[kSide];
+      for (int i = 0; i < rows; ++i) {
+        const int64_t at = matrix.Offset(static_cast<int>(call.m_start) + row + i, first_block + kb);
+        from[i] = at < 0 ? padding : src.data + at;
       }
-      // The columns of a block lie 32 bytes apart; b16: in one fractal, b32: 8 of its 16.
       uint8_t* to = dst.data + place(row, kb * block);
-      if (element_bytes == 2) {
-        for (int i = 0; i < count; ++i) std::memcpy(to + i * kBlockBytes, from + i * 2, 2);
+      if (!transpose) {
+        std::memcpy(to, from[0], static_cast<uint64_t>(count) * element_bytes);
+      } else if (element_bytes == 2) {
+        TransposeRows<uint16_t>(from, rows, count, to);
       } else {
-        for (int i = 0; i < count; ++i) std::memcpy(to + i * kBlockBytes, from + i * 4, 4);
+        TransposeRows<uint32_t>(from, rows, count, to);
       }
     }
   }

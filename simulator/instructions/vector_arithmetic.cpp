@@ -5,6 +5,7 @@
 
 #include "instructions/half_batch.h"
 #include "instructions/number_formats.h"
+#include "instructions/vector_exp.h"
 #include "machine/cost_model.h"
 
 namespace ascend_sim {
@@ -80,7 +81,6 @@ T ApplyBinary(T a, T b, T old) {
 template <UnaryOp kOp, typename T>
 T ApplyUnary(T a) {
   if constexpr (kOp == UnaryOp::kAbs) return std::fabs(a);
-  if constexpr (kOp == UnaryOp::kExp) return std::exp(a);
   if constexpr (kOp == UnaryOp::kLn) return std::log(a);
   if constexpr (kOp == UnaryOp::kSqrt) return std::sqrt(a);
   if constexpr (kOp == UnaryOp::kRsqrt) return 1.0f / std::sqrt(a);
@@ -107,6 +107,13 @@ T ApplyScalar(T a, T scalar, T old) {
   if constexpr (kOp == ScalarOp::kAxpy) return a * scalar + old;
 }
 
+// CTRL[48] = 0: a NaN becomes 0, an infinity the largest finite value.
+void SaturateHalves(float* values, uint64_t count) {
+  for (uint64_t i = 0; i < count; ++i) {
+    values[i] = std::isnan(values[i]) ? 0.0f : std::min(std::max(values[i], -65504.0f), 65504.0f);
+  }
+}
+
 // Stretches of 16-bit floats are widened, computed in fp32 and rounded once. `f(a, b, old)`; what an instruction does
 // not read is handed over as a.
 template <typename F>
@@ -120,11 +127,7 @@ void HalfLoop(uint16_t* dst, const uint16_t* a, const uint16_t* b, bool reads_ds
     if (b != nullptr) HalfToFloatBatch(b + done, wide_b, n);
     if (reads_dst) HalfToFloatBatch(dst + done, wide_dst, n);
     for (uint64_t i = 0; i < n; ++i) result[i] = f(wide_a[i], second[i], old[i]);
-    if (saturate) {
-      for (uint64_t i = 0; i < n; ++i) {
-        result[i] = std::isnan(result[i]) ? 0.0f : std::min(std::max(result[i], -65504.0f), 65504.0f);
-      }
-    }
+    if (saturate) SaturateHalves(result, n);
     FloatToHalfBatch(result, dst + done, n);
   }
 }
@@ -248,12 +251,26 @@ StretchFunction FloatingUnary(ElementType type) {
   return type == ElementType::kHalf ? UnaryHalf<kOp> : UnaryStretch<kOp, float>;
 }
 
+void ExpFloat(const Stretch& s) {
+  ExpBatch(reinterpret_cast<const float*>(s.a), reinterpret_cast<float*>(s.dst), s.count);
+}
+void ExpHalf(const Stretch& s) {
+  float values[kBatch];
+  for (uint64_t done = 0; done < s.count; done += kBatch) {
+    const uint64_t n = std::min(kBatch, s.count - done);
+    HalfToFloatBatch(reinterpret_cast<const uint16_t*>(s.a) + done, values, n);
+    ExpBatch(values, values, n);
+    if (s.saturate) SaturateHalves(values, n);
+    FloatToHalfBatch(values, reinterpret_cast<uint16_t*>(s.dst) + done, n);
+  }
+}
+
 StretchFunction ChooseUnary(UnaryOp op, ElementType type) {
   switch (op) {
     case UnaryOp::kAbs:
       return FloatingUnary<UnaryOp::kAbs>(type);
     case UnaryOp::kExp:
-      return FloatingUnary<UnaryOp::kExp>(type);
+      return type == ElementType::kHalf ? ExpHalf : ExpFloat;
     case UnaryOp::kLn:
       return FloatingUnary<UnaryOp::kLn>(type);
     case UnaryOp::kSqrt:

@@ -12,20 +12,16 @@ namespace {
 
 constexpr int kCacheLine = 64;
 
-struct EventPipes {
-  int source, target;
-};
-
 constexpr int kS = 0, kV = 1, kM = 2, kMte1 = 3, kMte2 = 4, kMte3 = 5, kFix = 6;
 
-constexpr EventPipes kEventPipes[] = {
-    {kMte2, kMte1}, {kMte1, kMte2}, {kMte1, kM}, {kM, kMte1},   {kMte2, kV},    {kV, kMte2},    {kMte3, kV},
-    {kV, kMte3},    {kM, kV},       {kV, kM},    {kV, kV},      {kMte3, kMte1}, {kMte1, kMte3}, {kMte1, kV},
-    {kMte2, kM},    {kM, kMte2},    {kV, kMte1}, {kM, kFix},    {kFix, kM},     {kMte3, kMte2}, {kMte2, kMte3},
-    {kS, kV},       {kV, kS},       {kS, kMte2}, {kMte2, kS},   {kS, kMte3},    {kMte3, kS},    {kMte2, kFix},
-    {kFix, kMte2},  {kFix, kS},     {kM, kS},    {kFix, kMte3}, {kMte1, kFix},  {kFix, kMte1},  {kFix, kFix},
+struct EventEnds {
+  int source, target;  // pipe indices
 };
-static_assert(sizeof(kEventPipes) / sizeof(kEventPipes[0]) == static_cast<size_t>(HardEvent::MAX));
+
+EventEnds EndsOf(HardEvent event) {
+  const EventPipes pipes = kEventPipes[static_cast<int>(event)];
+  return {PipeIndex(pipes.source), PipeIndex(pipes.target)};
+}
 
 constexpr uint32_t kAicPipes = 1u << kS | 1u << kM | 1u << kMte1 | 1u << kMte2 | 1u << kMte3 | 1u << kFix;
 constexpr uint32_t kAivPipes = 1u << kS | 1u << kV | 1u << kMte2 | 1u << kMte3;
@@ -35,7 +31,7 @@ constexpr uint32_t kAivPipes = 1u << kS | 1u << kV | 1u << kMte2 | 1u << kMte3;
 constexpr uint32_t kOverlappingPipes = 1u << kV | 1u << kMte2 | 1u << kMte3;
 
 std::string EventName(HardEvent event) {
-  const EventPipes pipes = kEventPipes[static_cast<int>(event)];
+  const EventEnds pipes = EndsOf(event);
   return std::string(PipeName(pipes.source)) + "_" + PipeName(pipes.target);
 }
 
@@ -166,7 +162,7 @@ void Core::CheckEvent(HardEvent event, int id, const char* name, const Location&
   if (id < 0 || id > 7) {
     Fail(FaultKind::kArgument, name, where, "eventID: expected 0 to 7, got " + std::to_string(id));
   }
-  const EventPipes pipes = kEventPipes[static_cast<int>(event)];
+  const EventEnds pipes = EndsOf(event);
   if (!HasPipe(pipes.source) || !HasPipe(pipes.target)) {
     Fail(FaultKind::kWrongCore, name, where, EventName(event) + " joins pipes this core does not have");
   }
@@ -176,7 +172,7 @@ void Core::SetEvent(HardEvent event, int id, const Location& where) {
   if (SkipsEvent(event) || Dropped(where)) return;
   last_location_ = where;
   CheckEvent(event, id, "SetFlag", where);
-  const EventPipes pipes = kEventPipes[static_cast<int>(event)];
+  const EventEnds pipes = EndsOf(event);
   EventFlag& flag = events_[static_cast<int>(event)][id];
   if (flag.set) {
     Fail(FaultKind::kRepeatedFlag, "SetFlag", where,
@@ -197,7 +193,7 @@ void Core::WaitEvent(HardEvent event, int id, const Location& where) {
   if (SkipsEvent(event) || Dropped(where)) return;
   last_location_ = where;
   CheckEvent(event, id, "WaitFlag", where);
-  const EventPipes pipes = kEventPipes[static_cast<int>(event)];
+  const EventEnds pipes = EndsOf(event);
   EventFlag& flag = events_[static_cast<int>(event)][id];
   if (!flag.set) {
     Fail(FaultKind::kUnpairedFlag, "WaitFlag", where,

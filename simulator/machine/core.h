@@ -117,7 +117,8 @@ class Core {
   // The end of the kernel: unbalanced flags, leaks.
   void Finish();
 
-  std::string output;  // printf, DumpTensor
+  std::string output;                  // printf, DumpTensor
+  std::map<uint64_t, uint64_t> turns;  // rounds of WaitPreBlock by workspace
 
  private:
   friend class Instruction;

@@ -156,6 +156,9 @@ class Machine {
 void SyncAllCores(bool vector_only, pipe_t trigger, const Location& where);
 void SyncAllInMemory(Instruction& frame, const Operand& gm, const Operand& ub, int32_t used_cores,
                      const Location& where);
+void CheckTurnWorkspace(Instruction& frame, const Operand& gm, const Operand& ub);
+void WaitForTurn(Instruction& frame, const Operand& gm, const Location& where);
+void PassTurn(Instruction& frame, const Operand& gm, const Location& where);
 void FlagInMemory(Instruction& frame, const Operand& gm, const Operand& ub, int32_t block, int32_t event,
                   bool vector_only, bool set, const Location& where);
 

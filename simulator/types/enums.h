@@ -152,6 +152,34 @@ using AscendC::TPosition;
 // Index of a pipe in the simulator's tables: S V M MTE1 MTE2 MTE3 FIX.
 inline constexpr int kPipes = 7;
 constexpr int PipeIndex(pipe_t pipe) { return pipe == PIPE_FIX ? 6 : static_cast<int>(pipe); }
+
+struct EventPipes {
+  pipe_t source, target;
+};
+
+// The pipes of each HardEvent, in its order.
+inline constexpr EventPipes kEventPipes[] = {
+    {PIPE_MTE2, PIPE_MTE1}, {PIPE_MTE1, PIPE_MTE2}, {PIPE_MTE1, PIPE_M},  {PIPE_M, PIPE_MTE1},
+    {PIPE_MTE2, PIPE_V},    {PIPE_V, PIPE_MTE2},    {PIPE_MTE3, PIPE_V},  {PIPE_V, PIPE_MTE3},
+    {PIPE_M, PIPE_V},       {PIPE_V, PIPE_M},       {PIPE_V, PIPE_V},     {PIPE_MTE3, PIPE_MTE1},
+    {PIPE_MTE1, PIPE_MTE3}, {PIPE_MTE1, PIPE_V},    {PIPE_MTE2, PIPE_M},  {PIPE_M, PIPE_MTE2},
+    {PIPE_V, PIPE_MTE1},    {PIPE_M, PIPE_FIX},     {PIPE_FIX, PIPE_M},   {PIPE_MTE3, PIPE_MTE2},
+    {PIPE_MTE2, PIPE_MTE3}, {PIPE_S, PIPE_V},       {PIPE_V, PIPE_S},     {PIPE_S, PIPE_MTE2},
+    {PIPE_MTE2, PIPE_S},    {PIPE_S, PIPE_MTE3},    {PIPE_MTE3, PIPE_S},  {PIPE_MTE2, PIPE_FIX},
+    {PIPE_FIX, PIPE_MTE2},  {PIPE_FIX, PIPE_S},     {PIPE_M, PIPE_S},     {PIPE_FIX, PIPE_MTE3},
+    {PIPE_MTE1, PIPE_FIX},  {PIPE_FIX, PIPE_MTE1},  {PIPE_FIX, PIPE_FIX},
+};
+static_assert(sizeof(kEventPipes) / sizeof(kEventPipes[0]) == static_cast<int>(HardEvent::MAX));
+
+constexpr HardEvent EventBetween(pipe_t source, pipe_t target) {
+  for (int event = 0; event < static_cast<int>(HardEvent::MAX); ++event) {
+    if (kEventPipes[event].source == source && kEventPipes[event].target == target) {
+      return static_cast<HardEvent>(event);
+    }
+  }
+  return HardEvent::MAX;
+}
+
 const char* PipeName(int index);
 const char* MemoryName(Hardware memory);
 }  // namespace ascend_sim

@@ -335,4 +335,16 @@ TOKENS = [
         BACKWARD,
         legal={"pre_tokens": 1, "next_tokens": -1},
     ),
+    *[
+        Row(
+            f"backward, mode {mode}, {pre} before, {following} after",
+            f"mode_{mode}",
+            {"pre_tokens": pre, "next_tokens": following},
+            rf"sparse_mode {mode} .*got pre_tokens {pre} and next_tokens {following}",
+            TILING,
+            BACKWARD,
+            legal={"pre_tokens": 1 - following, "next_tokens": following},
+        )
+        for mode, pre, following in ((7, 1, -2), (8, 0, -1))
+    ],
 ]

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 P = {name: i for i, name in enumerate(
-    """m n k load_a load_b rounds unit_flag hf32 hf32_ties_to_zero relu dst_stride bias src_stride store_n store_m
-    channel_split bytes_a bytes_b nd_num src_nd_stride dst_nd_stride barrier offset_a offset_c quant_low quant_high
-    """.split()
+    ["m", "n", "k", "load_a", "load_b", "rounds", "unit_flag", "hf32", "hf32_ties_to_zero", "relu", "dst_stride", "bias", "src_stride", "store_n", "store_m", "channel_split", "bytes_a", "bytes_b", "nd_num", "src_nd_stride", "dst_nd_stride", "barrier", "offset_a", "offset_c", "quant_low", "quant_high"]
 )}  # fmt: skip
 A_2D, A_3D, A_3D_TRANSPOSED, A_2D_TRANSPOSED, A_SQUARES = range(5)
 B_2D, B_3D, B_2D_TRANSPOSED, B_SQUARES = range(4)
@@ -251,6 +249,44 @@ def test_fixpipe_stores_several_matrices(kernels):
     exact = a @ b
     np.testing.assert_array_equal(out[0, :, :16], exact[:, :16])
     np.testing.assert_array_equal(out[1, :, :16], exact[:, 16:])
+
+
+# ---- registers and constants -----------------------------------------------------------------------------------------
+
+
+def test_a_convolution_is_one_image_to_column_load(kernels):
+    """3 x 3, padding 1 with the value 0.5 from its register, 32 channels in two blocks of an NC1HWC0 image."""
+    height, width, channels, outputs = 6, 7, 32, 16
+    rng = np.random.default_rng(3)
+    image = rng.integers(-4, 5, (channels, height, width)).astype(np.float32) / 2
+    weights = rng.integers(-4, 5, (channels, 3, 3, outputs)).astype(np.float32) / 2
+    blocked = image.reshape(2, 16, height, width).transpose(0, 2, 3, 1).astype(np.float16)
+    # Columns run over channel block, filter row, filter column, channel.
+    columns = weights.reshape(2, 16, 3, 3, outputs).transpose(0, 2, 3, 1, 4).reshape(-1, outputs)
+    out = np.zeros((height * width, outputs), np.float32)
+    right = nz(columns.T.astype(np.float16), 16)
+    kernels.launch("cube_convolution", [np.ascontiguousarray(blocked).reshape(-1), right.reshape(-1), out])
+    padded = np.pad(image, ((0, 0), (1, 1), (1, 1)), constant_values=0.5)
+    expected = np.zeros((height, width, outputs), np.float32)
+    for row in range(3):
+        for column in range(3):
+            window = padded[:, row : row + height, column : column + width]
+            expected += np.einsum("chw,co->hwo", window, weights[:, row, column])
+    np.testing.assert_array_equal(out.reshape(expected.shape), expected)
+
+
+def test_constants_in_l1_and_l0(kernels):
+    out = np.zeros((16, 16), np.float32)
+    kernels.launch("cube_constants", [out])
+    assert (out == 6 * 32).all()
+
+
+def test_names_of_cann_9(kernels):
+    """Left: HF32 with ties to zero drops 2^-12; right: full precision keeps it."""
+    out = np.zeros((16, 32), np.float32)
+    kernels.launch("cube_names_of_9", [out])
+    assert (out[:, :16] == 16).all()
+    assert (out[:, 16:] == 16 + 16 / 4096).all()
 
 
 # ---- faults, each with its nearest legal neighbour ------------------------------------------------------------------

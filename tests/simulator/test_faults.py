@@ -80,7 +80,9 @@ def body(name: str) -> range:
     """Lines of a case in the source."""
     lines = SOURCE.read_text().splitlines()
     begin = next(i for i, text in enumerate(lines, 1) if re.match(rf"(CUBE_)?KERNEL\({name}\)", text))
-    end = next((i for i, text in enumerate(lines[begin:], begin + 1) if re.match(r"(CUBE_)?KERNEL\(", text)), len(lines) + 1)
+    end = next(
+        (i for i, text in enumerate(lines[begin:], begin + 1) if re.match(r"(CUBE_)?KERNEL\(", text)), len(lines) + 1
+    )
     return range(begin, end)
 
 

@@ -27,7 +27,9 @@ def test_strided_copy(kernels, blocks: int, length: int, source: int, middle: in
     np.testing.assert_array_equal(y, want)
 
 
-@pytest.mark.parametrize("elements,left,right,pad", [(5, 0, 0, 1), (5, 2, 1, 1), (8, 0, 8, 1), (3, 1, 0, 1), (5, 0, 0, 0)])
+@pytest.mark.parametrize(
+    "elements,left,right,pad", [(5, 0, 0, 1), (5, 2, 1, 1), (8, 0, 8, 1), (3, 1, 0, 1), (5, 0, 0, 0)]
+)
 def test_padded_copy(kernels, elements: int, left: int, right: int, pad: int) -> None:
     """Rows of `elements` floats, two floats apart in GM, each filled up to 32 bytes; one free block between rows in UB."""
     blocks = 3
@@ -74,6 +76,34 @@ def test_nd_to_nz(kernels, params: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(y, want)
 
 
+def test_slices(kernels) -> None:
+    """The manual's example: startIndex 16, endIndex 70, gap 7, bursts of 3 blocks (24 floats), rows 0 and 2 of 3."""
+    x = np.arange(3 * 87, dtype=np.float32).reshape(3, 87)
+    packed, y = np.zeros((2, 48), np.float32), np.zeros((3, 87), np.float32)
+    kernels.launch("copy_slices", [x, packed, y])
+    want = np.stack([np.concatenate([x[row, 16:40], x[row, 47:71]]) for row in (0, 2)])
+    np.testing.assert_array_equal(packed, want)
+    spread = np.zeros_like(x)
+    for row in (0, 2):
+        spread[row, 16:40], spread[row, 47:71] = x[row, 16:40], x[row, 47:71]
+    np.testing.assert_array_equal(y, spread)
+
+
+@pytest.mark.parametrize("params", [(1, 16, 32, 1, 16, 32, 1), (2, 5, 48, 4, 20, 50, 300)])
+def test_nz_to_nd(kernels, params: tuple[int, ...]) -> None:
+    matrices, rows, columns, source_matrix, source_strip, row_pitch, target_matrix = params
+    x = np.arange(1, 4097, dtype=np.float16)
+    y = np.full(2048, np.nan, np.float16)
+    kernels.launch("nz_to_nd", [x, y, np.array(params, np.int32)])
+    want = np.full_like(y, np.nan)
+    for matrix in range(matrices):
+        for n in range(rows):
+            for d in range(columns):
+                element = x[matrix * source_matrix * 256 + (d // 16 * source_strip + n) * 16 + d % 16]
+                want[matrix * target_matrix + n * row_pitch + d] = element
+    np.testing.assert_array_equal(y, want)
+
+
 @pytest.mark.parametrize("kernel,dtype", [("atomic_float", np.float32), ("atomic_half", np.float16)])
 @pytest.mark.parametrize("op", [0, 1, 2])
 def test_atomics(kernels, kernel: str, dtype: type, op: int) -> None:
@@ -108,6 +138,28 @@ def test_ring_of_cores(kernels, threads: int) -> None:
     np.testing.assert_array_equal(y, np.repeat(np.arange(1, 7, dtype=np.float32)[:, None], 8, 1))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_cores_take_turns(kernels, threads: int) -> None:
+    cores = 4
+    y = np.zeros(8, np.float32)
+    kernels.launch("take_turns", [y, np.zeros(8 * cores, np.int32)], block_dim=cores, threads=threads)
+    want = 0
+    for _ in range(3):
+        for core in range(cores):
+            want = 2 * want + core
+    assert (y == want).all()
+
+
+def test_small_calls(simulator, kernels) -> None:
+    y = np.zeros(8, np.float32)
+    kernels.launch("small_calls", [y, np.array([0], np.int32)])
+    assert y.tolist() == [221, 2, 2, 1, 1, 1, 1, 1]
+    with pytest.raises(simulator.SimulatorFault, match="elements of 2 bytes, the copy on 4"):
+        kernels.launch("small_calls", [y, np.array([1], np.int32)])
+    with pytest.raises(simulator.SimulatorFault, match="ErrorAssert: Trap"):
+        kernels.launch("small_calls", [y, np.array([2], np.int32)])
+
+
 @pytest.mark.parametrize("how", [0, 1, 2])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_all_cores_meet(kernels, how: int, threads: int) -> None:
@@ -133,6 +185,9 @@ def test_cores_know_who_they_are(kernels) -> None:
     kernels.launch("identity", [y], block_dim=2)
     # GetBlockIdx * 1000 + GetBlockNum * 100 + GetSubBlockIdx * 10 + (1: AIC, 2: AIV); an AIV counts 2 * block + sub block
     assert y[:, :, 0].tolist() == [[201, 202, 1212], [1201, 2202, 3212]]
+    y[:] = 0
+    kernels.launch("identity", [y], block_dim=2, kernel_type="mix_aic_1_1")
+    assert y[:, :, 0].tolist() == [[201, 202, 0], [1201, 1202, 0]]
 
 
 def test_kernel_type_by_tiling_key(kernels) -> None:

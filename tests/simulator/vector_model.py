@@ -92,7 +92,7 @@ def elementwise(
         lanes = by_repeat[repeat]
         with np.errstate(all="ignore"):
             results = [function(*(source.load(memory, repeat, lane) for source in sources)) for lane in lanes]
-        for lane, result in zip(lanes, results):
+        for lane, result in zip(lanes, results, strict=True):
             dst.store(memory, repeat, lane, result)
 
 

@@ -184,10 +184,12 @@ def test_start_indices(q_start: Any, kv_start: Any, first_row: list[float]) -> N
 
 def test_start_indices_belong_to_the_first_sequence_of_mode_8() -> None:
     slopes, starts = torch.tensor([-1.0]), {"pse_type": 2, "q_start_idx": [1], "kv_start_idx": [3]}
-    p = tnd_problem(1, [0, 1, 1], [0, 2, 2], pse=slopes, sparse_mode=8, **starts)
+    mask = torch.triu(torch.ones(2048, 2048), 1).bool()
+    p = tnd_problem(1, [0, 1, 1], [0, 2, 2], pse=slopes, sparse_mode=8, atten_mask=mask, **starts)
     assert rows_of(p, 1, 0) == [[2, 3]] and rows_of(p, 2, 0) == [[0, 1]]
-    p = tnd_problem(1, [1, 1], [2, 2], pse=slopes, sparse_mode=3, **starts)
-    assert rows_of(p, 0, 0) == rows_of(p, 1, 0) == [[2, 3]]
+    for mode, given in ((3, mask), (8, None)):  # without a mask the mode means nothing
+        p = tnd_problem(1, [1, 1], [2, 2], pse=slopes, sparse_mode=mode, atten_mask=given, **starts)
+        assert rows_of(p, 0, 0) == rows_of(p, 1, 0) == [[2, 3]]
 
 
 @pytest.mark.parametrize(("pse_type", "want"), [(1, 4.5), (0, 7.0)])

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -18,9 +20,7 @@ namespace npu_fa {
 namespace {
 
 int64_t LaneCount(const AttentionProblem& p, const Sequence& s) { return s.q_len * (p.q_heads / p.kv_heads); }
-int64_t LaneBlocks(const AttentionProblem& p, const Sequence& s) {
-  return (LaneCount(p, s) + kLanes - 1) / kLanes;
-}
+int64_t LaneBlocks(const AttentionProblem& p, const Sequence& s) { return (LaneCount(p, s) + kLanes - 1) / kLanes; }
 
 // 64-byte aligned memory that only grows; each thread keeps one between calls, so that small calls do not pay for it.
 class Scratch {
@@ -329,19 +329,30 @@ class BackwardRun {
   std::vector<std::unique_ptr<Unit>> units_;
 };
 
-const Kernels& ChooseKernels() {
+// Levels that this machine and ATEN_CPU_CAPABILITY allow, best first.
+std::vector<const Kernels*> AllowedKernels() {
+  std::vector<const Kernels*> allowed;
 #if defined(NPU_FA_CPU_X86)
   const std::string capability = at::get_cpu_capability();
   const bool avx512 = capability == "AVX512" && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
-  if (avx512 && __builtin_cpu_supports("avx512bf16")) return kKernels_avx512_bf16;
-  if (avx512) return kKernels_avx512;
-  if ((avx512 || capability == "AVX512" || capability == "AVX2") && __builtin_cpu_supports("avx2") &&
-      __builtin_cpu_supports("fma"))
-    return kKernels_avx2;
+  const bool avx2 = (avx512 || capability == "AVX2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (avx512 && __builtin_cpu_supports("avx512bf16")) allowed.push_back(&kKernels_avx512_bf16);
+  if (avx512) allowed.push_back(&kKernels_avx512);
+  if (avx2) allowed.push_back(&kKernels_avx2);
 #endif
-  return kKernels_plain;
+  allowed.push_back(&kKernels_plain);
+  return allowed;
+}
+
+// NPU_FA_CPU_LEVEL names a lower level, for tests and reports.
+const Kernels& ChooseKernels() {
+  const std::vector<const Kernels*> allowed = AllowedKernels();
+  if (const char* name = std::getenv("NPU_FA_CPU_LEVEL"))
+    for (const Kernels* kernels : allowed)
+      if (std::string(kernels->level) == name) return *kernels;
+  return *allowed.front();
 }
 
 }  // namespace
@@ -376,6 +387,33 @@ void Forward(const HostProblem& host, CpuCall call, const CpuOptions& options) {
 
 void Backward(const HostProblem& host, CpuCall call, double* dsink, const CpuOptions& options) {
   BackwardRun(host, call, options).Run(dsink);
+}
+
+double ProductRate(bool bfloat16, int threads, double seconds) {
+  constexpr int64_t kM = 128, kN = kLanes, kK = 128;
+  const Products& products = MachineProducts();
+  if (bfloat16 ? !products.bfloat16 : !products.float32) return 0;
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> rates(threads);
+  ForEachTask(threads, {threads, false}, [&](int64_t thread) {
+    std::vector<float> a(kM * kK, 0.0f), b(kK * kN, 0.0f), c(kM * kN);
+    const Shape shape = {kM, kN, kK, kK, kN, kN};
+    const Clock::time_point start = Clock::now();
+    double elapsed = 0, done = 0;
+    while (elapsed < seconds) {
+      for (int i = 0; i < 100; ++i) {
+        if (bfloat16)
+          products.bfloat16(shape, true, reinterpret_cast<const uint16_t*>(a.data()),
+                            reinterpret_cast<const uint16_t*>(b.data()), c.data());
+        else
+          products.float32(shape, true, a.data(), b.data(), c.data());
+      }
+      done += 100;
+      elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+    }
+    rates[thread] = done * 2 * kM * kN * kK / elapsed * 1e-9;
+  });
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 }  // namespace npu_fa

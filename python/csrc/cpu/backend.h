@@ -26,4 +26,8 @@ void Forward(const HostProblem& host, CpuCall call, const CpuOptions& options);
 // are left as they are. dsink has a float64 per head.
 void Backward(const HostProblem& host, CpuCall call, double* dsink, const CpuOptions& options);
 
+// Multiplications and additions per second, in 1e9, that `threads` threads do on tiles that stay in their caches: what
+// the kernels could reach if nothing but products took time.
+double ProductRate(bool bfloat16, int threads, double seconds);
+
 }  // namespace npu_fa

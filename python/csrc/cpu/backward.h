@@ -173,7 +173,8 @@ class GradientTile {
     StoreFloats(row + width + l, second);
   }
 
-  inline __attribute__((always_inline)) void StoreOperands(int64_t pair, int64_t width, int64_t l, const V* p, const V* ds) {
+  inline __attribute__((always_inline)) void StoreOperands(int64_t pair, int64_t width, int64_t l, const V* p,
+                                                           const V* ds) {
     if constexpr (kPairing<E> == 2) {
 #if defined(__AVX512BF16__)
       const __m512i p_both = (__m512i)_mm512_cvtne2ps_pbh((__m512)p[1], (__m512)p[0]);
@@ -389,8 +390,7 @@ class BackwardKernel {
     const bool spoilt = ReplaceNonFinite(gradients_.dy_rows(), lanes.padded * value_width_, spoilt_dy_);
     if (call_.dv)
       Multiply(call_, {tile.count, value_width_, width, width, value_width_, value_width_}, true, gradients_.p_left(),
-               RightRows(gradients_.dy_rows(), gradients_.dy_pairs(), width, value_width_),
-               dv_ + first * value_width_);
+               RightRows(gradients_.dy_rows(), gradients_.dy_pairs(), width, value_width_), dv_ + first * value_width_);
     if (call_.dk)
       Multiply(call_, {tile.count, qk_width_, width, width, qk_width_, qk_width_}, true, gradients_.ds_left(),
                RightRows(gradients_.query_rows(), gradients_.query_pairs(), width, qk_width_), dk_ + first * qk_width_);
@@ -434,8 +434,8 @@ class BackwardKernel {
         ConvertRow(dk_ + j * qk_width_ + p_.head_dim, p_.rope_dim,
                    Gradient(call_.dk_rope, KeyOffset(p_.dk_rope, s_, task_.kv_head, key)), scale);
       if (call_.dv)
-        ConvertRow(dv_ + j * value_width_, p_.value_dim,
-                   Gradient(call_.dv, KeyOffset(p_.dv, s_, task_.kv_head, key)), weight);
+        ConvertRow(dv_ + j * value_width_, p_.value_dim, Gradient(call_.dv, KeyOffset(p_.dv, s_, task_.kv_head, key)),
+                   weight);
     }
   }
 

@@ -76,6 +76,8 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("backward", &npu_fa::BindBackward, py::arg("problem"), py::arg("tensors"), py::arg("threads"),
         py::arg("deterministic"), "Fills the gradients whose addresses are given; adds to dpse and dsink.");
   m.def("describe", &npu_fa::Describe, "The instruction-set level in use and who multiplies the matrices.");
+  m.def("product_rate", &npu_fa::ProductRate, py::arg("bfloat16"), py::arg("threads"), py::arg("seconds"),
+        py::call_guard<py::gil_scoped_release>(), "GFLOP/s of the matrix products on tiles in the cache.");
   m.def("exp2", &npu_fa::Exp2, py::arg("x"), py::arg("y"), py::arg("count"),
         "The kernels' exponential of `count` float32 at address x, written to y.");
 }

@@ -1,7 +1,7 @@
 // The forward: online softmax over tiles of keys, for a few blocks of lanes that share the packed keys.
 //
-// Everything is transposed: a tile of scores is [keys][lanes], the output [value_dim][lanes]. A lane of a vector is then
-// a row of the attention, so maxima and sums need no exchange between lanes, and the probabilities already are the
+// Everything is transposed: a tile of scores is [keys][lanes], the output [value_dim][lanes]. A lane of a vector is
+// then a row of the attention, so maxima and sums need no exchange between lanes, and the probabilities already are the
 // right-hand operand of the second product. Results of a block do not depend on the blocks it shares a task with.
 #pragma once
 
@@ -82,8 +82,12 @@ class ForwardKernel {
     weights_ = arena_.Take<E>(tile_keys_ * lanes_);
     result_ = arena_.Take<R>(lanes_ * value_width_);
     for (int64_t b = 0; b < blocks; ++b) {
-      Block block = {arena_.Take<E>(qk_width_ * lanes_), arena_.Take<R>(value_width_ * lanes_), arena_.Take<R>(kLanes),
-                     arena_.Take<R>(kLanes), {0, 0}, false};
+      Block block = {arena_.Take<E>(qk_width_ * lanes_),
+                     arena_.Take<R>(value_width_ * lanes_),
+                     arena_.Take<R>(kLanes),
+                     arena_.Take<R>(kLanes),
+                     {0, 0},
+                     false};
       if (scratch) blocks_[b] = block;
     }
   }
@@ -257,18 +261,18 @@ class ForwardKernel {
   const Sequence& s_;
   const RowTask& task_;
   const int64_t qk_width_, value_width_;
-  const int64_t lanes_;      // width of the first block, which no other exceeds
+  const int64_t lanes_;  // width of the first block, which no other exceeds
   const int64_t tile_keys_;
   Arena arena_;
   ModifierBuffers<R> modifiers_;
   Block* blocks_;
-  E *keys_, *values_;        // operands: [keys][qk_width], [value_width][keys]
+  E *keys_, *values_;  // operands: [keys][qk_width], [value_width][keys]
   E *rows_, *pairs_;
   uint8_t* spoilt_;
   bool any_spoilt_ = false;
-  R* scores_;                // [keys][lanes]
-  E* weights_;               // [keys][lanes], a right-hand operand
-  R* result_;                // [lanes][value_dim]
+  R* scores_;   // [keys][lanes]
+  E* weights_;  // [keys][lanes], a right-hand operand
+  R* result_;   // [lanes][value_dim]
   alignas(64) R rescale_[kLanes];
 };
 

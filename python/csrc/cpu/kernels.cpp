@@ -44,7 +44,8 @@ auto WithTypes(const CpuCall& call, Body body) {
 
 template <template <class, class> class Kernel, class Task>
 int64_t ScratchOf(const CpuCall& call, const Task& task) {
-  return WithTypes(call, [&](auto t) { return Kernel<typename decltype(t)::In, typename decltype(t)::E>::Scratch(call, task); });
+  return WithTypes(
+      call, [&](auto t) { return Kernel<typename decltype(t)::In, typename decltype(t)::E>::Scratch(call, task); });
 }
 
 template <template <class, class> class Kernel, class Task>
@@ -53,7 +54,8 @@ void RunOn(const CpuCall& call, const Task& task, void* scratch) {
 }
 
 int64_t FinishScratch(const CpuCall& call) {
-  return WithTypes(call, [&](auto t) { return QueryFinisher<typename decltype(t)::In, typename decltype(t)::E>::Scratch(call); });
+  return WithTypes(
+      call, [&](auto t) { return QueryFinisher<typename decltype(t)::In, typename decltype(t)::E>::Scratch(call); });
 }
 
 void FinishQueries(const CpuCall& call, const RowTask& task, const QuerySlot* slots, int64_t count, void* scratch) {

@@ -30,7 +30,8 @@ struct CpuCall {
   const void *dy, *y;
   void *dq, *dk, *dv, *dq_rope, *dk_rope;
   void* dpse;  // in the dtype of the statistics, addressed like the bias
-  // Per (sequence, key head) starting at lane_start: maximum, 1 / sum and sum_j P dP of each lane, 0 for lanes that pad.
+  // Per (sequence, key head) starting at lane_start: maximum, 1 / sum and sum_j P dP of each lane, 0 for lanes that
+  // pad.
   void *lane_max, *lane_inverse_sum, *lane_delta;
   uint64_t keep_below;  // a random word keeps its element iff it is below this
 };
@@ -43,7 +44,8 @@ struct RowTask {
 };
 
 // Gradients of keys [key_begin, key_end) of one sequence and key head, and their share of the gradient of its queries:
-// dq_slot holds [head_dim + rope_dim][kLanes] for each lane block from dq_block on, dq_written says which hold anything.
+// dq_slot holds [head_dim + rope_dim][kLanes] for each lane block from dq_block on, dq_written says which hold
+// anything.
 struct KeyTask {
   int32_t sequence, kv_head;
   int64_t key_begin, key_end;

@@ -7,7 +7,9 @@
 
 #include <ATen/native/CPUBlas.h>
 
+#include <cstdlib>
 #include <exception>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -19,10 +21,10 @@ namespace blas = at::native::cpublas;
 template <class Element, class = void>
 struct HasBrgemm : std::false_type {};
 template <class Element>
-struct HasBrgemm<Element, std::void_t<decltype(blas::brgemm(
-                              int64_t{}, int64_t{}, int64_t{}, int64_t{}, int64_t{}, int64_t{}, true,
-                              static_cast<const Element*>(nullptr), static_cast<const Element*>(nullptr),
-                              static_cast<float*>(nullptr), true))>> : std::true_type {};
+struct HasBrgemm<Element, std::void_t<decltype(blas::brgemm(int64_t{}, int64_t{}, int64_t{}, int64_t{}, int64_t{},
+                                                            int64_t{}, true, static_cast<const Element*>(nullptr),
+                                                            static_cast<const Element*>(nullptr),
+                                                            static_cast<float*>(nullptr), true))>> : std::true_type {};
 
 template <class Element>
 void Brgemm(const Shape& s, bool add, const Element* a, const Element* b, float* c) {
@@ -73,7 +75,10 @@ bool BrgemmWorks() {
   return true;
 }
 
+// NPU_FA_CPU_PRODUCTS=plain leaves all products to the kernels, for tests and reports.
 Products Choose() {
+  const char* wanted = std::getenv("NPU_FA_CPU_PRODUCTS");
+  if (wanted && std::string(wanted) == "plain") return {nullptr, nullptr, &Nothing};
   const bool bfloat16 = BrgemmWorks<at::BFloat16>(), float32 = BrgemmWorks<float>();
   return {bfloat16 ? &BrgemmBFloat16 : nullptr, float32 ? &BrgemmFloat32 : nullptr,
           bfloat16 || float32 ? &Release : &Nothing};

@@ -16,9 +16,7 @@ struct Tile {
 
 FA_INLINE uint32_t BitsBelow(int64_t n) { return n <= 0 ? 0u : n >= 32 ? ~0u : (uint32_t{1} << n) - 1u; }
 
-FA_INLINE int64_t ValidKeys(const Sequence& s, const Tile& tile) {
-  return Clamp(s.kv_len - tile.begin, 0, tile.count);
-}
+FA_INLINE int64_t ValidKeys(const Sequence& s, const Tile& tile) { return Clamp(s.kv_len - tile.begin, 0, tile.count); }
 
 // ---- visibility ----
 
@@ -186,8 +184,9 @@ struct SlopeLanes {
     root = call.problem->bias.kind == BiasKind::kSlopeSqrt;
     for (int64_t l = 0; l < kLanes; ++l) {
       const int64_t lane = Min(l, lanes.count - 1), offset = BiasOffset(*call.problem, s, lanes.head[lane], 0, 0);
-      WithElement(call.problem->bias.dtype,
-                  [&](auto* type) { slope[l] = static_cast<R>(Widen(static_cast<decltype(type)>(call.bias)[offset])); });
+      WithElement(call.problem->bias.dtype, [&](auto* type) {
+        slope[l] = static_cast<R>(Widen(static_cast<decltype(type)>(call.bias)[offset]));
+      });
       shift[l] = static_cast<R>(s.position_shift - lanes.row[lane]);
     }
   }

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import Tensor
 
 from ..call import Call
-from . import cpu, golden, simulator
+from . import cpu, golden, native, simulator
 
 if TYPE_CHECKING:
     from .._C import Problem
@@ -70,6 +70,7 @@ BACKENDS: dict[str, Backend] = {
     for backend in (
         _Planned("npu", "this build has no NPU binding"),
         _Planned("cuda", "this build has no CUDA kernels"),
+        native.NativeBackend(),
         cpu.CpuBackend(),
         simulator.SimulatorBackend(),
         golden.GoldenBackend(),

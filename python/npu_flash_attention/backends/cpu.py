@@ -29,13 +29,13 @@ _TILE_SCORES = 1 << 22
 
 
 class CpuBackend:
-    name = "cpu"
+    name = "cpu_plain"
 
     def unavailable(self) -> str | None:
         return None
 
     def rejects(self, call: Call, problem: Problem) -> str | None:
-        return None if call.query.device.type == "cpu" else f"query is on {call.query.device}, cpu runs on cpu"
+        return None if call.query.device.type == "cpu" else f"query is on {call.query.device}, cpu_plain runs on cpu"
 
     def forward(self, call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
         return _forward(call, problem)

@@ -203,7 +203,7 @@ extern "C" __global__ __aicore__ void meet_mixed(GM_ADDR y) {
 extern "C" __global__ __aicore__ void identity(GM_ADDR y) {
   GlobalTensor<int32_t> out = Gm<int32_t>(y);
   const int64_t slot =
-      (ASCEND_IS_AIC ? 0 : 1 + GetSubBlockIdx()) + 3 * (ASCEND_IS_AIC ? GetBlockIdx() : GetBlockIdx() / 2);
+      (ASCEND_IS_AIC ? 0 : 1 + GetSubBlockIdx()) + 3 * (ASCEND_IS_AIC ? GetBlockIdx() : GetBlockIdx() / GetTaskRation());
   out.SetValue(16 * slot, static_cast<int32_t>(GetBlockIdx()) * 1000 + static_cast<int32_t>(GetBlockNum()) * 100 +
                               static_cast<int32_t>(GetSubBlockIdx()) * 10 + (ASCEND_IS_AIC ? 1 : 2));
 }
@@ -235,4 +235,84 @@ extern "C" __global__ __aicore__ void by_key(GM_ADDR y) {
   GlobalTensor<int32_t> out = Gm<int32_t>(y);
   if (TILING_KEY_IS(1)) out.SetValue(16 * GetBlockIdx(), ASCEND_IS_AIV ? 10 : 11);
   if (TILING_KEY_IS(2)) out.SetValue(16 * GetBlockIdx(), ASCEND_IS_AIC ? 20 : 21);
+}
+
+// The manual's slice: bursts of 3 blocks out of rows 0 and 2 of a 3 x 87 matrix, packed in UB, and spread out again.
+extern "C" __global__ __aicore__ void copy_slices(GM_ADDR x, GM_ADDR packed, GM_ADDR y) {
+  KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
+  TPipe pipe;
+  TBuf<TPosition::VECCALC> buffer;
+  pipe.InitBuffer(buffer, 96 * sizeof(float));
+  LocalTensor<float> t = buffer.Get<float>();
+  SliceInfo wide[] = {{16, 70, 7, 3, 87}, {0, 2, 1, 1, 3}};
+  SliceInfo tight[] = {{0, 47, 0, 3, 48}, {0, 1, 0, 1, 2}};
+  DataCopy(t, Gm<float>(x), tight, wide, 2);
+  All();
+  DataCopy(Gm<float>(packed), t, 96);
+  DataCopy(Gm<float>(y), t, wide, tight, 2);
+}
+
+// Two matrices of 16-column strips in UB become rows in GM.
+extern "C" __global__ __aicore__ void nz_to_nd(GM_ADDR x, GM_ADDR y, GM_ADDR tiling) {
+  KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
+  TPipe pipe;
+  TBuf<TPosition::VECCALC> buffer;
+  pipe.InitBuffer(buffer, 4096 * sizeof(half));
+  LocalTensor<half> t = buffer.Get<half>();
+  GlobalTensor<int32_t> p = Gm<int32_t>(tiling);
+  DataCopy(t, Gm<half>(x), 4096);
+  All();
+  DataCopy(Gm<half>(y), t,
+           Nz2NdParamsFull(p.GetValue(0), p.GetValue(1), p.GetValue(2), p.GetValue(3), p.GetValue(4), p.GetValue(5),
+                           p.GetValue(6)));
+}
+
+// Cores append to y in the order of their index, for three rounds.
+extern "C" __global__ __aicore__ void take_turns(GM_ADDR y, GM_ADDR workspace) {
+  KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIV_1_0);
+  TPipe pipe;
+  TBuf<TPosition::VECCALC> buffer, sync;
+  pipe.InitBuffer(buffer, 32);
+  pipe.InitBuffer(sync, 32 * GetBlockNum() + 32);
+  GlobalTensor<int32_t> gm = Gm<int32_t>(workspace);
+  LocalTensor<int32_t> ub = sync.Get<int32_t>();
+  LocalTensor<float> t = buffer.Get<float>();
+  InitDetermineComputeWorkspace(gm, ub);
+  for (int32_t round = 0; round < 3; ++round) {
+    WaitPreBlock(gm, ub);
+    DataCopy(t, Gm<float>(y), 8);  // y = 2 * y + index: the order shows
+    All();
+    Muls(t, t, 2.0f, 8);
+    PipeBarrier<PIPE_V>();
+    Adds(t, t, static_cast<float>(GetBlockIdx()), 8);
+    All();
+    DataCopy(Gm<float>(y), t, 8);
+    NotifyNextBlock(gm, ub);
+  }
+}
+
+// Calls that do little: architecture, ratio, workspace, TQueSync, DataSyncBarrier, SetAtomicType, Trap.
+extern "C" __global__ __aicore__ void small_calls(GM_ADDR y, GM_ADDR tiling) {
+  KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
+  TPipe pipe;
+  TBuf<TPosition::VECCALC> buffer;
+  pipe.InitBuffer(buffer, 32);
+  LocalTensor<float> t = buffer.Get<float>();
+  uint32_t version = 0;
+  GetArchVersion(version);
+  t.SetValue(0, static_cast<float>(version));
+  t.SetValue(1, static_cast<float>(GetTaskRation()));
+  t.SetValue(2, GetUserWorkspace(y) == y ? 1.0f : 0.0f);
+  for (uint32_t i = 3; i < 8; ++i) t.SetValue(i, 0.0f);
+  DataSyncBarrier<MemDsbT::ALL>();  // stands in for S_V: the vector unit now sees the scalar's stores
+  Adds(t, t, 1.0f, 8);
+  TQueSync<PIPE_V, PIPE_MTE3> sync;
+  sync.SetFlag(0);
+  sync.WaitFlag(0);
+  SetAtomicAdd<float>();
+  SetAtomicType<half>();
+  if (Gm<int32_t>(tiling).GetValue(0) != 1) SetAtomicType<float>();  // else the mode is not the copy's type
+  DataCopy(Gm<float>(y), t, 8);
+  SetAtomicNone();
+  if (Gm<int32_t>(tiling).GetValue(0) == 2) Trap();
 }

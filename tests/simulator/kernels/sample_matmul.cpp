@@ -8,11 +8,11 @@ using namespace AscendC;
 
 namespace {
 
-constexpr uint32_t kTile = 128;               // rows, columns and depth of a tile
-constexpr uint32_t kFractal = 16;             // rows of a fractal; half has 16 columns in one
+constexpr uint32_t kTile = 128;    // rows, columns and depth of a tile
+constexpr uint32_t kFractal = 16;  // rows of a fractal; half has 16 columns in one
 constexpr uint32_t kFractals = kTile / kFractal;
 constexpr uint32_t kTileElements = kTile * kTile;
-constexpr int32_t kFirstFreeId = 3;           // a TPipe on a cube core keeps M_MTE1 0 to 2 for itself
+constexpr int32_t kFirstFreeId = 3;  // a TPipe on a cube core keeps M_MTE1 0 to 2 for itself
 
 class Matmul {
  public:

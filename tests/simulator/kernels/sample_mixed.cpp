@@ -145,8 +145,7 @@ class Vector {
 
 }  // namespace
 
-extern "C" __global__ __aicore__ void sample_mixed(GM_ADDR a, GM_ADDR b, GM_ADDR c, GM_ADDR workspace,
-                                                   GM_ADDR tiling) {
+extern "C" __global__ __aicore__ void sample_mixed(GM_ADDR a, GM_ADDR b, GM_ADDR c, GM_ADDR workspace, GM_ADDR tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
   TPipe pipe;
   Shared shared;
