@@ -1,6 +1,8 @@
 #include "launch_simulator.h"
 
+#include <algorithm>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "tiling.h"
@@ -15,12 +17,41 @@ namespace {
 
 constexpr uint64_t kGmAlignment = 512;
 
-// Adds a tensor under its name and returns its address; null where there is none.
-uint8_t* AddInput(ascend_sim::GmSpace& gm, const char* name, const Buffer& buffer) {
-  if (buffer.bytes == 0) return nullptr;
-  gm.Add(name, buffer.data, buffer.bytes, true, true);
-  return static_cast<uint8_t*>(buffer.data);
-}
+// The tensors of a call as regions of the simulated GM. Inputs may be views of one buffer: those become one region.
+class Regions {
+ public:
+  // Returns the tensor's address; null where there is none.
+  uint8_t* Input(const char* name, const Buffer& buffer) {
+    if (buffer.bytes == 0) return nullptr;
+    inputs_.push_back({name, static_cast<uint8_t*>(buffer.data), static_cast<uint8_t*>(buffer.data) + buffer.bytes});
+    return static_cast<uint8_t*>(buffer.data);
+  }
+  uint8_t* Output(const char* name, const Buffer& buffer) {
+    if (buffer.bytes == 0) return nullptr;
+    gm_.Add(name, buffer.data, buffer.bytes, false, false);
+    return static_cast<uint8_t*>(buffer.data);
+  }
+  ascend_sim::GmSpace& Finish() {
+    std::sort(inputs_.begin(), inputs_.end(), [](const Span& a, const Span& b) { return a.begin < b.begin; });
+    for (size_t i = 0; i < inputs_.size();) {
+      Span span = inputs_[i];
+      for (++i; i < inputs_.size() && inputs_[i].begin < span.end; ++i) {
+        span.end = std::max(span.end, inputs_[i].end);
+        span.name += ", " + inputs_[i].name;
+      }
+      gm_.Add(span.name, span.begin, static_cast<uint64_t>(span.end - span.begin), true, true);
+    }
+    return gm_;
+  }
+
+ private:
+  struct Span {
+    std::string name;
+    uint8_t *begin, *end;
+  };
+  ascend_sim::GmSpace gm_;
+  std::vector<Span> inputs_;
+};
 
 // The kernels read drop bits, as the operator's do; a generated stream is generated beforehand.
 std::vector<uint8_t> GeneratedBits(const AttentionProblem& p) {
@@ -31,12 +62,6 @@ std::vector<uint8_t> GeneratedBits(const AttentionProblem& p) {
       bits[group / 2] |= static_cast<uint8_t>(KeepWord(p.dropout, words.word[i]) << (group % 2 * 4 + i));
   }
   return bits;
-}
-
-uint8_t* AddOutput(ascend_sim::GmSpace& gm, const char* name, const Buffer& buffer) {
-  if (buffer.bytes == 0) return nullptr;
-  gm.Add(name, buffer.data, buffer.bytes, false, false);
-  return static_cast<uint8_t*>(buffer.data);
 }
 
 }  // namespace
@@ -55,28 +80,28 @@ ascend_sim::LaunchResult ForwardOnSimulator(const HostProblem& built, const Forw
   if (built.problem.dropout.kind == DropoutKind::kPhilox) generated = GeneratedBits(built.problem);
   const Buffer bits = generated.empty() ? b.drop_bits : Buffer{generated.data(), generated.size()};
 
-  ascend_sim::GmSpace gm;
-  gm.Add("workspace", workspace, workspace_bytes, false, false);
-  gm.Add("tiling", blob.data(), blob.size(), true, true);
-  uint8_t* const query = AddInput(gm, "query", b.query);
-  uint8_t* const key = AddInput(gm, "key", b.key);
-  uint8_t* const value = AddInput(gm, "value", b.value);
-  uint8_t* const query_rope = AddInput(gm, "query_rope", b.query_rope);
-  uint8_t* const key_rope = AddInput(gm, "key_rope", b.key_rope);
-  uint8_t* const bias = AddInput(gm, "pse", b.bias);
-  uint8_t* const mask = AddInput(gm, "atten_mask", b.mask);
-  uint8_t* const drop_bits = AddInput(gm, "drop_mask", bits);
-  uint8_t* const sink = AddInput(gm, "sink", b.sink);
-  uint8_t* const out = AddOutput(gm, "attention_out", b.out);
-  uint8_t* const softmax_max = AddOutput(gm, "softmax_max", b.softmax_max);
-  uint8_t* const softmax_sum = AddOutput(gm, "softmax_sum", b.softmax_sum);
+  Regions regions;
+  regions.Output("workspace", {workspace, workspace_bytes});
+  regions.Input("tiling", {blob.data(), blob.size()});
+  uint8_t* const query = regions.Input("query", b.query);
+  uint8_t* const key = regions.Input("key", b.key);
+  uint8_t* const value = regions.Input("value", b.value);
+  uint8_t* const query_rope = regions.Input("query_rope", b.query_rope);
+  uint8_t* const key_rope = regions.Input("key_rope", b.key_rope);
+  uint8_t* const bias = regions.Input("pse", b.bias);
+  uint8_t* const mask = regions.Input("atten_mask", b.mask);
+  uint8_t* const drop_bits = regions.Input("drop_mask", bits);
+  uint8_t* const sink = regions.Input("sink", b.sink);
+  uint8_t* const out = regions.Output("attention_out", b.out);
+  uint8_t* const softmax_max = regions.Output("softmax_max", b.softmax_max);
+  uint8_t* const softmax_sum = regions.Output("softmax_sum", b.softmax_sum);
   options.block_dim = tiling.cores;
   return ascend_sim::Launch(
       [&] {
         flash_attention_score(query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink, out, softmax_max,
                               softmax_sum, workspace, blob.data());
       },
-      gm, options);
+      regions.Finish(), options);
 }
 
 }  // namespace npu_fa

@@ -58,6 +58,7 @@ class ForwardCube {
   FA_INLINE void Interleave(int64_t scores, int64_t products) {
     const int32_t score_steps = Computes(scores) ? ScoreSteps(stages_[scores]) : 0;
     const int32_t product_steps = Computes(products) ? ProductSteps(stages_[products]) : 0;
+    SkipEmptyValues();
     int32_t done = 0;
     for (int32_t step = 0; step < Larger(score_steps, 1); ++step) {
       if (step < score_steps) Scores(scores, step);
@@ -108,9 +109,7 @@ class ForwardCube {
         Min(tiling_->value_piece, stage.columns.end - stage.columns.begin - piece * tiling_->value_piece));
     const int32_t rows = l1_.TileRows(stage.block, tile);
     if (tile == 0 && l1_.OpensValueSlot(piece)) {
-      while (value_stage_ < n || (value_stage_ == n && value_piece_ < Min(piece + tiling_->value_slot, pieces))) {
-        LoadNextValues();
-      }
+      while (value_stage_ == n && value_piece_ < Min(piece + tiling_->value_slot, pieces)) LoadNextValues();
       l1_.AwaitValues(piece);
     }
     l1_.LoadProbabilities(handoff_.Probabilities(n)[InSlot(tile, piece * tiling_->value_piece)], rows, columns);
@@ -133,16 +132,15 @@ class ForwardCube {
 
   // V is loaded in the order of its use, a piece after each product whose slot has room.
   FA_INLINE void PrefetchValues() {
-    while (value_stage_ < known_ && !Computes(value_stage_)) ++value_stage_;
+    SkipEmptyValues();
     if (value_stage_ < known_ && (!l1_.OpensValueSlot(value_piece_) || value_slot_free_[l1_.ValueSlot(value_piece_)])) {
       LoadNextValues();
     }
   }
+  FA_INLINE void SkipEmptyValues() {
+    while (value_stage_ < known_ && !Computes(value_stage_)) ++value_stage_;
+  }
   FA_INLINE void LoadNextValues() {
-    if (!Computes(value_stage_)) {
-      ++value_stage_;
-      return;
-    }
     const Stage& stage = stages_[value_stage_];
     l1_.LoadValues(stage, value_piece_);
     value_slot_free_[l1_.ValueSlot(value_piece_)] = false;

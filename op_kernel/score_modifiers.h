@@ -289,7 +289,7 @@ class ScoreModifiers {
       const int64_t slab_bit = first + slab * kSlabColumns;
       const int32_t at = slab * tile.rows * row_words * 2;
       if (aligned && place.valid_rows > 0) {
-        LoadRows(bytes[at], drop_bits_[slab_bit / 8], place.valid_rows, columns / 8, place.sequence.kv_len / 8,
+        LoadRows(bytes[at], drop_bits_[slab_bit / 8], place.valid_rows, CeilDiv(columns, 8), place.sequence.kv_len / 8,
                  row_words * 2);
         continue;
       }
