@@ -51,8 +51,26 @@ bool Fits(Tiling& t, DType dtype) {
   return false;
 }
 
-// Shares the blocks out in contiguous ranges of about equal cost.
-void ShareBlocks(const HostProblem& built, Tiling& t) {
+// Blocks of `rows` rows and stages of `columns` columns, with the largest tile of the vector core that fits.
+bool FitsSomehow(Tiling& t, int32_t rows, int32_t columns, DType dtype) {
+  constexpr int32_t kTileElements = 8192;  // reductions of one tile repeat at most 255 times
+  constexpr int32_t kTallestTile = 128;    // of the cube
+  for (const int32_t tiles : {1, 2}) {
+    if (rows / tiles < kFractalSide || rows / tiles > kTallestTile) continue;
+    for (int32_t vector_rows = 32; vector_rows >= kBlockFloats; vector_rows /= 2) {
+      if (vector_rows * columns > kTileElements || vector_rows > std::max(kFractalSide, rows / 2)) continue;
+      t.tile_rows = rows / tiles;
+      t.tiles = tiles;
+      t.stage_columns = columns;
+      t.vector_rows = vector_rows;
+      if (Fits(t, dtype)) return true;
+    }
+  }
+  return false;
+}
+
+// Shares the blocks out in contiguous ranges of about equal cost; returns the cost of the busiest core.
+int64_t ShareBlocks(const HostProblem& built, Tiling& t) {
   int64_t total = 0;
   const auto for_each_block = [&](auto visit) {
     for (const Sequence& s : built.sequences) {
@@ -64,16 +82,38 @@ void ShareBlocks(const HostProblem& built, Tiling& t) {
     }
   };
   for_each_block([&](int64_t cost) { total = CheckedSum("cost of all blocks", total, cost); });
-  int64_t done = 0, number = 0;
+  int64_t done = 0, number = 0, mine = 0, busiest = 0;
   int32_t core = 0;
   t.first_block[0] = 0;
   for_each_block([&](int64_t cost) {
     // The block goes to the core in whose share its middle lies.
-    while (core + 1 < t.cores && (2 * done + cost) * t.cores >= 2 * total * (core + 1)) t.first_block[++core] = number;
+    while (core + 1 < t.cores && (2 * done + cost) * t.cores >= 2 * total * (core + 1)) {
+      t.first_block[++core] = number;
+      mine = 0;
+    }
     done += cost;
+    mine += cost;
+    busiest = std::max(busiest, mine);
     ++number;
   });
   while (core < kMaxCores) t.first_block[++core] = number;
+  return busiest;
+}
+
+// A model of the kernel, good enough to choose by: the busiest core's scores at the rate of the slowest engine, a
+// price for each stage, and the stages in which the pipeline fills and drains. Rates are those of the platform file and
+// the manual; the vector unit's passes and the prices were read off the simulator's timeline.
+double EstimatedCycles(const HostProblem& built, Tiling& t) {
+  constexpr double kReadRate = 110, kWriteRate = 86, kCubeMacs = 4096, kVectorPlain = 0.07, kVectorModified = 0.16;
+  constexpr double kStagePrice = 1500, kFill = 3;
+  const double bytes = ElementBytes(built.problem.dtype), rows = BlockRows(t), columns = t.stage_columns;
+  const double busiest = static_cast<double>(ShareBlocks(built, t)) * rows;
+  const double written = 4 + bytes + 4 * t.value_width / columns;  // a score: S, P, X
+  const double read = written + (t.query_depth + t.value_width) * bytes / rows;
+  const double cube = (t.query_depth + t.value_width) / kCubeMacs * (bytes == 4 ? 4 : 1);
+  const double vector = (t.policy % 2 == 1 ? kVectorModified : kVectorPlain) * 2 * VectorCoreRows(t) / rows;
+  const double a_score = std::max({read / kReadRate, written / kWriteRate, cube, vector});
+  return busiest * (a_score + kStagePrice / (rows * columns)) + kFill * (rows * columns * a_score + kStagePrice);
 }
 
 }  // namespace
@@ -111,30 +151,24 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform) {
   t.scale = static_cast<float>(p.scale);
   t.inverse_keep = static_cast<float>(KeptWeight(p.dropout));
 
-  // Tall blocks read K and V less often, wide stages rescale O less often; both give way to the memories' sizes. Short
-  // queries and keys take no more than they fill.
+  // Tall blocks read K and V less often and wide stages rescale O less often; small ones fill more cores and start
+  // sooner. Short queries and keys take no more than they fill.
   const int64_t longest_query = LongestQuery(built), longest_key = LongestKey(built);
-  bool found = false;
-  for (int32_t rows = 256; rows >= kFractalSide && !found; rows /= 2) {
+  double fewest = 0;
+  Tiling best = {};
+  for (int32_t rows = 256; rows >= kFractalSide; rows /= 2) {
     if (rows > kFractalSide && rows / 2 >= longest_query) continue;
-    for (const int32_t tiles : {2, 1}) {
-      if (rows / tiles < kFractalSide || rows / tiles > 128) continue;
-      for (int32_t columns = 1024; columns >= kCompareColumns && !found; columns /= 2) {
-        if (columns > kCompareColumns && columns / 2 >= longest_key) continue;
-        for (int32_t vector_rows = 32; vector_rows >= kBlockFloats && !found; vector_rows /= 2) {
-          if (vector_rows > kFractalSide && vector_rows > rows / 2) continue;
-          if (vector_rows * columns > 8192) continue;  // one instruction repeats at most 255 times
-          t.tile_rows = rows / tiles;
-          t.tiles = tiles;
-          t.stage_columns = columns;
-          t.vector_rows = vector_rows;
-          found = Fits(t, p.dtype);
-        }
-      }
-      if (found) break;
+    for (int32_t columns = 1024; columns >= kCompareColumns; columns /= 2) {
+      if (columns > kCompareColumns && columns / 2 >= longest_key) continue;
+      if (!FitsSomehow(t, rows, columns, p.dtype)) continue;
+      const double cycles = EstimatedCycles(built, t);
+      if (best.tiles != 0 && cycles >= fewest) continue;
+      fewest = cycles;
+      best = t;
     }
   }
-  Require(found, Status::kTilingError, "head_dim, value_dim: expected sizes that fit the core's memories, got ",
+  t = best;
+  Require(t.tiles != 0, Status::kTilingError, "head_dim, value_dim: expected sizes that fit the core's memories, got ",
           p.head_dim, " and ", p.value_dim);
 
   const int64_t slots = CheckedProduct("workspace", {kRingSlots, ScoreSlotElements(t), 4 + ElementBytes(p.dtype)});

@@ -181,7 +181,6 @@ class ScoreModifiers {
       Slope(tile, place);
     } else {
       DenseBias(tile, place);
-      AscendC::Add(tile.x, tile.x, wide_, tile.Elements());
     }
     VectorBarrier();
     if (bias.order == BiasOrder::kAddThenScale) Scale(tile);
@@ -207,7 +206,7 @@ class ScoreModifiers {
     AscendC::Axpy(tile.x, wide_, -slope, tile.Elements());
   }
 
-  // wide_ = the bias of the tile in fp32.
+  // x += the bias of the tile.
   FA_INLINE void DenseBias(const ScoreTile& tile, const TilePlace& place) {
     AscendC::WaitFlag<HardEvent::V_MTE2>(kBiasEvent);
     if (Partial(tile, place) || BiasByRows()) Clear(raw_bias_, tile, kBiasEvent);
@@ -221,12 +220,15 @@ class ScoreModifiers {
     AscendC::SetFlag<HardEvent::MTE2_V>(kBiasEvent);
     AscendC::WaitFlag<HardEvent::MTE2_V>(kBiasEvent);
     if constexpr (sizeof(T) == sizeof(float)) {
-      AscendC::Adds(wide_, raw_bias_, 0.0f, tile.Elements());
+      AscendC::Add(tile.x, tile.x, raw_bias_, tile.Elements());
+    } else if constexpr (AscendC::IsSameType<T, half>::value) {
+      AscendC::Axpy(tile.x, raw_bias_, static_cast<half>(1.0f), tile.Elements());
     } else {
       AscendC::Cast(wide_, raw_bias_, AscendC::RoundMode::CAST_NONE, tile.Elements());
+      VectorBarrier();
+      AscendC::Add(tile.x, tile.x, wide_, tile.Elements());
     }
     AscendC::SetFlag<HardEvent::V_MTE2>(kBiasEvent);
-    VectorBarrier();
   }
 
   // Tables of diagonals have no constant row stride.
@@ -274,13 +276,15 @@ class ScoreModifiers {
   // stream: it is loaded twice, sixteen bits apart, and the two are shifted together.
   FA_INLINE void KeptBits(const ScoreTile& tile, const TilePlace& place) {
     AscendC::WaitFlag<HardEvent::V_MTE2>(kDropEvent);
-    AscendC::Duplicate(kept_, static_cast<uint16_t>(0), tile.Elements() / kWordBits);
-    AscendC::Duplicate(kept_next_, static_cast<uint16_t>(0), tile.Elements() / kWordBits);
-    AscendC::SetFlag<HardEvent::V_MTE2>(kDropEvent);
-    AscendC::WaitFlag<HardEvent::V_MTE2>(kDropEvent);
     const int32_t row_words = tile.slabs.columns / kWordBits;
     const int64_t first = DropBit(place.sequence, place.head, place.row, place.column);
     const bool aligned = place.sequence.kv_len % 8 == 0 && first % 8 == 0;
+    if (!aligned || Partial(tile, place)) {
+      AscendC::Duplicate(kept_, static_cast<uint16_t>(0), tile.Elements() / kWordBits);
+      AscendC::Duplicate(kept_next_, static_cast<uint16_t>(0), tile.Elements() / kWordBits);
+      AscendC::SetFlag<HardEvent::V_MTE2>(kDropEvent);
+      AscendC::WaitFlag<HardEvent::V_MTE2>(kDropEvent);
+    }
     const LocalTensor<uint8_t> bytes = kept_.template ReinterpretCast<uint8_t>();
     const LocalTensor<uint8_t> next_bytes = kept_next_.template ReinterpretCast<uint8_t>();
     for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
