@@ -133,7 +133,7 @@ int64_t ForwardUbBytes(const Tiling& t, DType dtype) {
   const int64_t box = std::max<int64_t>(BoxElements(t) * bytes, 2 * padded * kBlockBytes);
   if (box > BoxElements(t) * bytes) return INT64_MAX;  // the statistics of a block go through a box
   const int64_t boxes = 2 * BoxElements(t) * (4 + bytes);
-  const int64_t softmax = (3 * kRingSlots + 2) * padded * 4 + tile / 2 + t.vector_rows * (kBlockBytes + 256) +
+  const int64_t softmax = (3 * kRingSlots + 2) * padded * 4 + tile / 2 + TallestVectorTile(t) * (kBlockBytes + 256) +
                           padded * kBlockBytes + 2 * kBlockBytes + rows * t.value_width * 4;
   int64_t modifiers = 3 * (tile / 8) + 4 * kSlabColumns;
   if (t.policy % 2 == 1) modifiers += tile * (4 + bytes + 1) + 2 * (tile / 8);

@@ -182,7 +182,7 @@ class ForwardVector {
     const Tiling& t = *tiling_;
     ub_.Init(pipe, kUbBytes);
     boxes_.Init(ub_, t);
-    softmax_.Init(ub_, VectorCoreRows(t), t.vector_rows, t.vector_rows * t.stage_columns, t.value_width);
+    softmax_.Init(ub_, VectorCoreRows(t), TallestVectorTile(t), t.vector_rows * t.stage_columns, t.value_width);
     modifiers_.Init(ub_, problem_, tiling_, gm.bias, gm.mask, gm.drop_bits);
     statistics_.Init(problem_, RoundUp(VectorCoreRows(t), kRepeatFloats), gm.softmax_max, gm.softmax_sum);
     handoff_.Init(t, gm.workspace, core);
@@ -228,8 +228,9 @@ class ForwardVector {
     AscendC::CrossCoreWaitFlag(kScoresReady);
     const int32_t columns = static_cast<int32_t>(stage.columns.end - stage.columns.begin);
     const Slabs slabs = SlabsOf(columns);
-    for (int32_t row = 0; row < share.rows; row += tiling_->vector_rows) {
-      const ScoreTile tile = {boxes_.BeginLoad(), Smaller(tiling_->vector_rows, share.rows - row), slabs};
+    const int32_t tile_rows = VectorTileRows(*tiling_, slabs);
+    for (int32_t row = 0; row < share.rows; row += tile_rows) {
+      const ScoreTile tile = {boxes_.BeginLoad(), Smaller(tile_rows, share.rows - row), slabs};
       for (int32_t slab = 0; slab < slabs.count; ++slab) {
         LoadAligned(tile.x[slab * tile.SlabElements()], handoff_.Scores(n)[InSlot(share.begin + row, slab)], tile.rows,
                     slabs.columns, SlabPitch(*tiling_));

@@ -69,6 +69,13 @@ FA_FUNCTION Slabs SlabsOf(int64_t columns) {
   return {CeilDiv(static_cast<int32_t>(columns), kSlabColumns), kSlabColumns};
 }
 
+// Rows of a tile of the vector core: a narrow stage takes more of them, as far as the broadcasts of row maxima go.
+FA_FUNCTION int32_t TallestVectorTile(const Tiling& t) { return Larger(t.vector_rows, kFractalSide); }
+FA_FUNCTION int32_t VectorTileRows(const Tiling& t, const Slabs& slabs) {
+  const int32_t rows = t.vector_rows * t.stage_columns / (slabs.count * slabs.columns);
+  return Smaller(rows, TallestVectorTile(t));
+}
+
 // Stages cover the visible columns in multiples of stage_columns, so that equal rows are computed equally wherever
 // the block begins.
 FA_FUNCTION Range StageSpan(const Tiling& t, const Sequence& s, Range rows) {
