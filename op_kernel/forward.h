@@ -182,7 +182,8 @@ class ForwardVector {
     const Tiling& t = *tiling_;
     ub_.Init(pipe, kUbBytes);
     boxes_.Init(ub_, t);
-    softmax_.Init(ub_, VectorCoreRows(t), TallestVectorTile(t), t.vector_rows * t.stage_columns, t.value_width);
+    softmax_.Init(ub_, VectorCoreRows(t), TallestVectorTile(t), t.vector_rows * t.stage_columns, t.value_width,
+                  ScoreModifiers<P>::RemainingScale(t));
     modifiers_.Init(ub_, problem_, tiling_, gm.bias, gm.mask, gm.drop_bits);
     statistics_.Init(problem_, RoundUp(VectorCoreRows(t), kRepeatFloats), gm.softmax_max, gm.softmax_sum);
     handoff_.Init(t, gm.workspace, core);
@@ -242,8 +243,8 @@ class ForwardVector {
                                stage.columns.begin,
                                Larger(Smaller(tile.rows, share.valid - row), 0),
                                columns};
-      const float scale = modifiers_.Apply(tile, place);
-      softmax_.Exponentials(tile, row, scale);
+      modifiers_.Apply(tile, place);
+      softmax_.Exponentials(tile, row);
       modifiers_.Drop(tile, place);
       const LocalTensor<T> p = boxes_.BeginStore();
       OnlineSoftmax::Narrow(p, tile.x, tile.Elements());

@@ -26,8 +26,10 @@ FA_INLINE void Spread(const LocalTensor<float>& dst, const LocalTensor<float>& s
 
 class OnlineSoftmax {
  public:
+  // `scale`: what is left to be applied to the scores of a tile.
   template <class UbArena>
-  FA_INLINE void Init(UbArena& ub, int32_t rows, int32_t tile_rows, int32_t tile_elements, int32_t value_width) {
+  FA_INLINE void Init(UbArena& ub, int32_t rows, int32_t tile_rows, int32_t tile_elements, int32_t value_width,
+                      float scale) {
     rows_ = RoundUp(rows, kRepeatFloats);  // compares work on whole repeats
     value_width_ = value_width;
     for (int32_t i = 0; i < kRingSlots; ++i) {
@@ -45,6 +47,8 @@ class OnlineSoftmax {
     row_spread_ = ub.template Take<float>(rows_ * kBlockFloats);
     scale_ = ub.template Take<float>(kBlockFloats);
     nonempty_ = ub.template Take<uint8_t>(RoundUp(rows_ / 8, kBlockBytes));
+    AscendC::Duplicate(scale_, scale, kBlockFloats);
+    scale_factor_ = scale;
     output_ = ub.template Take<float>(RoundUp(rows, kBlockFloats) * value_width);
     VectorBarrier();
   }
@@ -66,12 +70,11 @@ class OnlineSoftmax {
 
   // x = exp(scale * x - max), max the running maximum of scale * x; notes the sum of each row. `row` numbers the
   // first row of the tile.
-  FA_INLINE void Exponentials(const ScoreTile& tile, int32_t row, float scale) {
+  FA_INLINE void Exponentials(const ScoreTile& tile, int32_t row) {
     const LocalTensor<float> maximum = negative_max_[now_][row];
     ReduceRows<true>(maximum, tile);
-    AscendC::Duplicate(scale_, scale, kBlockFloats);
     VectorBarrier();
-    AscendC::Muls(maximum, maximum, -scale, tile.rows);
+    AscendC::Muls(maximum, maximum, -scale_factor_, tile.rows);
     VectorBarrier();
     AscendC::Min(maximum, maximum, before_max_[row], tile.rows);
     VectorBarrier();
@@ -242,6 +245,7 @@ class OnlineSoftmax {
   LocalTensor<float> start_max_, start_sum_;    // of a block's first stage; scratch at its end
   LocalTensor<float> scratch_, spread_, wide_spread_, row_spread_, scale_, output_;
   LocalTensor<uint8_t> nonempty_;
+  float scale_factor_ = 1;
   int32_t rows_ = 0, value_width_ = 0, now_ = 0;
 };
 

@@ -53,9 +53,11 @@ class ScoreModifiers {
     }
   }
 
-  // x becomes the operator's x, -inf where hidden. Returns the factor that Exponentials still has to apply: a plain
-  // tile is not scaled here.
-  FA_INLINE float Apply(const ScoreTile& tile, const TilePlace& place) {
+  // What Apply leaves for the softmax to multiply with.
+  FA_INLINE static float RemainingScale(const Tiling& t) { return P::kModified ? 1.0f : t.scale; }
+
+  // x becomes the operator's x, -inf where hidden; a plain tile is not scaled yet.
+  FA_INLINE void Apply(const ScoreTile& tile, const TilePlace& place) {
     if constexpr (P::kModified) {
       Bias(tile, place);
       if (problem_->mask.present) MaskBits(tile, place);
@@ -71,7 +73,6 @@ class ScoreModifiers {
                       AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.SlabElements());
       VectorBarrier();
     }
-    return P::kModified ? 1.0f : tiling_->scale;
   }
 
   // Zero where dropout drops; the kept weight waits for the end of the block.
