@@ -44,6 +44,25 @@ void TransposeRows(const uint8_t* const* from, int rows, int columns, uint8_t* t
   }
 }
 
+// Whole fractals are moved, also where a tail of the matrix fills them in part: the bytes nobody wrote stay unwritten
+// where they arrive, and are a fault only if Mmad uses them. `move(src, dst)` is what the instruction does to data;
+// here it moves a mark for each unwritten byte.
+template <typename Move>
+void CarryHoles(Instruction& frame, const Operand& dst, uint64_t src_bytes, uint64_t dst_bytes,
+                const std::vector<ByteRange>& holes, Move&& move) {
+  if (holes.empty()) return;
+  std::vector<uint8_t> from(src_bytes), to(dst_bytes);
+  for (const ByteRange& hole : holes) std::fill(from.begin() + hole.begin, from.begin() + hole.end, 1);
+  move(from.data(), to.data());
+  for (uint64_t begin = 0; begin < dst_bytes; ++begin) {
+    if (to[begin] == 0) continue;
+    uint64_t end = begin;
+    while (end < dst_bytes && to[end] != 0) ++end;
+    frame.Scramble(dst, begin, end - begin);
+    begin = end;
+  }
+}
+
 }  // namespace
 
 void RunLoad2d(Instruction& frame, const Operand& dst, const Operand& src, uint32_t element_bytes,
@@ -63,34 +82,39 @@ void RunLoad2d(Instruction& frame, const Operand& dst, const Operand& src, uint3
   const auto src_offset = [&](uint64_t repeat) {
     return static_cast<uint64_t>(int64_t{params.startIndex} + src_step * static_cast<int64_t>(repeat)) * kFractalBytes;
   };
-  frame.BoundsRead(src, std::max(src_offset(0), src_offset(repeats - 1)) + kFractalBytes);
-  frame.BoundsWrite(dst, (repeats - 1) * dst_pitch + kFractalBytes);
+  const uint64_t src_bytes = std::max(src_offset(0), src_offset(repeats - 1)) + kFractalBytes;
+  const uint64_t dst_bytes = (repeats - 1) * dst_pitch + kFractalBytes;
+  frame.BoundsRead(src, src_bytes);
+  frame.BoundsWrite(dst, dst_bytes);
+  const auto move = [&](const uint8_t* from, uint8_t* to) {
+    for (uint64_t repeat = 0; repeat < repeats; ++repeat) {
+      if (params.ifTranspose) {
+        TransposeFractal<uint16_t>(to + repeat * dst_pitch, from + src_offset(repeat));
+      } else {
+        std::memcpy(to + repeat * dst_pitch, from + src_offset(repeat), kFractalBytes);
+      }
+    }
+  };
   if (frame.checking()) {
+    std::vector<ByteRange> holes;
     if (!from_gm) frame.AlignRead(src, kBlockBytes);
     AlignDestination(frame, dst);
     if (src_step == 1) {
-      frame.Read(src, src_offset(0), repeats * kFractalBytes);
+      frame.ReadThrough(src, src_offset(0), repeats * kFractalBytes, holes);
     } else if (src_step == 0) {
-      frame.Read(src, src_offset(0), kFractalBytes);
+      frame.ReadThrough(src, src_offset(0), kFractalBytes, holes);
     } else {
-      frame.ReadRows(src, std::min(src_offset(0), src_offset(repeats - 1)), kFractalBytes, repeats,
-                     static_cast<uint64_t>(params.srcStride) * kFractalBytes);
+      frame.ReadRowsThrough(src, std::min(src_offset(0), src_offset(repeats - 1)), kFractalBytes, repeats,
+                            static_cast<uint64_t>(params.srcStride) * kFractalBytes, holes);
     }
     if (params.dstGap == 0) {
       frame.Write(dst, 0, repeats * kFractalBytes);
     } else {
       frame.WriteRows(dst, 0, kFractalBytes, repeats, dst_pitch);
     }
+    CarryHoles(frame, dst, src_bytes, dst_bytes, holes, move);
   }
-  for (uint64_t repeat = 0; repeat < repeats; ++repeat) {
-    uint8_t* to = dst.data + repeat * dst_pitch;
-    const uint8_t* from = src.data + src_offset(repeat);
-    if (params.ifTranspose) {
-      TransposeFractal<uint16_t>(to, from);
-    } else {
-      std::memcpy(to, from, kFractalBytes);
-    }
-  }
+  move(src.data, dst.data);
   if (frame.timing()) {
     frame.Transfer(from_gm ? Path::kGmToL1 : PathTo(dst), repeats * kFractalBytes,
                    static_cast<uint32_t>(params.srcStride == 1 ? 1 : repeats));
@@ -115,9 +139,36 @@ void RunLoadTransposed(Instruction& frame, const Operand& dst, const Operand& sr
   };
   const uint64_t dst_pitch = (1 + uint64_t{params.dstGap}) * kFractalBytes;
   const uint64_t fractal_pitch = (1 + uint64_t{params.dstFracGap}) * kFractalBytes;
-  frame.BoundsRead(src, std::max(src_offset(0), src_offset(repeats - 1)) + square_bytes);
-  frame.BoundsWrite(dst, (repeats - 1) * dst_pitch + (fractals - 1) * fractal_pitch + kFractalBytes);
+  const uint64_t src_bytes = std::max(src_offset(0), src_offset(repeats - 1)) + square_bytes;
+  const uint64_t dst_bytes = (repeats - 1) * dst_pitch + (fractals - 1) * fractal_pitch + kFractalBytes;
+  frame.BoundsRead(src, src_bytes);
+  frame.BoundsWrite(dst, dst_bytes);
+  const auto move = [&](const uint8_t* source, uint8_t* destination) {
+    const uint32_t columns = kBlockBytes / element_bytes;  // of a fractal: 32, 16 or 8
+    for (uint64_t repeat = 0; repeat < repeats; ++repeat) {
+      const uint8_t* from = source + src_offset(repeat);
+      for (uint32_t f = 0; f < fractals; ++f) {
+        uint8_t* to = destination + repeat * dst_pitch + f * fractal_pitch;
+        if (element_bytes == 2) {
+          TransposeFractal<uint16_t>(to, from);
+          continue;
+        }
+        for (uint32_t row = 0; row < kSide; ++row) {
+          for (uint32_t column = 0; column < columns; ++column) {
+            // Element (row, column) of this fractal, in the transposed square; then its place before.
+            const uint32_t square_row = element_bytes == 1 ? f * kSide + row : row;
+            const uint32_t square_column = element_bytes == 1 ? column : f * columns + column;
+            const uint32_t src_row = square_column, src_column = square_row;
+            const uint32_t src_fractal = element_bytes == 1 ? src_row / kSide : src_column / columns;
+            const uint32_t at = (src_fractal * kSide + src_row % kSide) * columns + src_column % columns;
+            std::memcpy(to + (row * columns + column) * element_bytes, from + at * element_bytes, element_bytes);
+          }
+        }
+      }
+    }
+  };
   if (frame.checking()) {
+    std::vector<ByteRange> holes;
     frame.AlignRead(src, kBlockBytes);
     AlignDestination(frame, dst);
     // The fractals of different repeats interleave when the gaps fit, and must not meet.
@@ -129,35 +180,15 @@ void RunLoadTransposed(Instruction& frame, const Operand& dst, const Operand& sr
     frame.Require(std::adjacent_find(starts.begin(), starts.end()) == starts.end(), FaultKind::kOverlap, "dst",
                   "two transposed fractals fall on one place: check dstGap and dstFracGap");
     if (src_step == 1) {
-      frame.Read(src, src_offset(0), repeats * square_bytes);
+      frame.ReadThrough(src, src_offset(0), repeats * square_bytes, holes);
     } else {
-      frame.ReadRows(src, std::min(src_offset(0), src_offset(repeats - 1)), square_bytes, src_step == 0 ? 1 : repeats,
-                     static_cast<uint64_t>(params.srcStride) * square_bytes);
+      frame.ReadRowsThrough(src, std::min(src_offset(0), src_offset(repeats - 1)), square_bytes,
+                            src_step == 0 ? 1 : repeats, static_cast<uint64_t>(params.srcStride) * square_bytes, holes);
     }
     for (const uint64_t start : starts) frame.Write(dst, start, kFractalBytes);
+    CarryHoles(frame, dst, src_bytes, dst_bytes, holes, move);
   }
-  const uint32_t columns = kBlockBytes / element_bytes;  // of a fractal: 32, 16 or 8
-  for (uint64_t repeat = 0; repeat < repeats; ++repeat) {
-    const uint8_t* from = src.data + src_offset(repeat);
-    for (uint32_t f = 0; f < fractals; ++f) {
-      uint8_t* to = dst.data + repeat * dst_pitch + f * fractal_pitch;
-      if (element_bytes == 2) {
-        TransposeFractal<uint16_t>(to, from);
-        continue;
-      }
-      for (uint32_t row = 0; row < kSide; ++row) {
-        for (uint32_t column = 0; column < columns; ++column) {
-          // Element (row, column) of this fractal, in the transposed square; then its place before.
-          const uint32_t square_row = element_bytes == 1 ? f * kSide + row : row;
-          const uint32_t square_column = element_bytes == 1 ? column : f * columns + column;
-          const uint32_t src_row = square_column, src_column = square_row;
-          const uint32_t src_fractal = element_bytes == 1 ? src_row / kSide : src_column / columns;
-          const uint32_t at = (src_fractal * kSide + src_row % kSide) * columns + src_column % columns;
-          std::memcpy(to + (row * columns + column) * element_bytes, from + at * element_bytes, element_bytes);
-        }
-      }
-    }
-  }
+  move(src.data, dst.data);
   if (frame.timing()) frame.Transfer(PathTo(dst), repeats * square_bytes, 1);
 }
 
@@ -289,15 +320,39 @@ void RunLoad3d(Instruction& frame, const Operand& dst, const Operand& src, uint3
   const int blocks = static_cast<int>(CeilDiv(valid_columns, block));
   uint64_t last = 0;
   for (int kb = 0; kb < blocks; ++kb) {
-    for (const int row : {0, valid_rows - 1}) {
+    for (int row = 0; row < valid_rows; ++row) {  // the last ones may lie in the padding
       last =
           std::max<int64_t>(last, matrix.Offset(static_cast<int>(call.m_start) + row, first_block + kb) + kBlockBytes);
     }
   }
   frame.BoundsRead(src, last);
+  const auto move3d = [&](const uint8_t* source, uint8_t* destination, const uint8_t* outside) {
+    // Transposed, the rows of one depth block and the columns of one channel block meet in one fractal.
+    const int group = transpose ? static_cast<int>(block) : 1;
+    for (int kb = 0; kb < blocks; ++kb) {
+      const int count = std::min<int>(block, valid_columns - kb * static_cast<int>(block));
+      for (int row = 0; row < valid_rows; row += group) {
+        const int rows = std::min(group, valid_rows - row);
+        const uint8_t* from[kSide];
+        for (int i = 0; i < rows; ++i) {
+          const int64_t at = matrix.Offset(static_cast<int>(call.m_start) + row + i, first_block + kb);
+          from[i] = at < 0 ? outside : source + at;
+        }
+        uint8_t* to = destination + place(row, kb * block);
+        if (!transpose) {
+          std::memcpy(to, from[0], static_cast<uint64_t>(count) * element_bytes);
+        } else if (element_bytes == 2) {
+          TransposeRows<uint16_t>(from, rows, count, to);
+        } else {
+          TransposeRows<uint32_t>(from, rows, count, to);
+        }
+      }
+    }
+  };
   if (frame.checking()) {
     frame.AlignRead(src, kBlockBytes);
     AlignDestination(frame, dst);
+    std::vector<ByteRange> holes;
     for (int kb = 0; kb < blocks; ++kb) {
       int64_t begin = -1, end = -1;
       for (int row = 0; row < valid_rows; ++row) {
@@ -307,11 +362,11 @@ void RunLoad3d(Instruction& frame, const Operand& dst, const Operand& src, uint3
           end += kBlockBytes;
           continue;
         }
-        if (begin >= 0) frame.Read(src, static_cast<uint64_t>(begin), static_cast<uint64_t>(end - begin));
+        if (begin >= 0) frame.ReadThrough(src, static_cast<uint64_t>(begin), static_cast<uint64_t>(end - begin), holes);
         begin = at;
         end = at + kBlockBytes;
       }
-      if (begin >= 0) frame.Read(src, static_cast<uint64_t>(begin), static_cast<uint64_t>(end - begin));
+      if (begin >= 0) frame.ReadThrough(src, static_cast<uint64_t>(begin), static_cast<uint64_t>(end - begin), holes);
     }
     // Whole fractals are written; what lies beyond the valid part is garbage.
     frame.Write(dst, 0, dst_bytes);
@@ -326,32 +381,15 @@ void RunLoad3d(Instruction& frame, const Operand& dst, const Operand& src, uint3
         }
       }
     }
+    const uint8_t written[kBlockBytes] = {};
+    CarryHoles(frame, dst, last, dst_bytes, holes,
+               [&](const uint8_t* from, uint8_t* to) { move3d(from, to, written); });
   }
 
   uint8_t padding[kBlockBytes];
   for (uint32_t i = 0; i < block; ++i)
     std::memcpy(padding + i * element_bytes, &registers.padding_value, element_bytes);
-  // Transposed, the rows of one depth block and the columns of one channel block meet in one fractal.
-  const int group = transpose ? static_cast<int>(block) : 1;
-  for (int kb = 0; kb < blocks; ++kb) {
-    const int count = std::min<int>(block, valid_columns - kb * static_cast<int>(block));
-    for (int row = 0; row < valid_rows; row += group) {
-      const int rows = std::min(group, valid_rows - row);
-      const uint8_t* from[kSide];
-      for (int i = 0; i < rows; ++i) {
-        const int64_t at = matrix.Offset(static_cast<int>(call.m_start) + row + i, first_block + kb);
-        from[i] = at < 0 ? padding : src.data + at;
-      }
-      uint8_t* to = dst.data + place(row, kb * block);
-      if (!transpose) {
-        std::memcpy(to, from[0], static_cast<uint64_t>(count) * element_bytes);
-      } else if (element_bytes == 2) {
-        TransposeRows<uint16_t>(from, rows, count, to);
-      } else {
-        TransposeRows<uint32_t>(from, rows, count, to);
-      }
-    }
-  }
+  move3d(src.data, dst.data, padding);
 
   if (!frame.timing()) return;
   const uint64_t bytes =

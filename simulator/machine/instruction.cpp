@@ -183,6 +183,21 @@ void Instruction::Read(const Operand& operand, uint64_t offset, uint64_t bytes) 
 void Instruction::ReadDontCare(const Operand& operand, uint64_t offset, uint64_t bytes) {
   Touch(operand, offset, bytes, Access::kReadDontCare);
 }
+void Instruction::ReadThrough(const Operand& operand, uint64_t offset, uint64_t bytes, std::vector<ByteRange>& holes) {
+  if (operand.region != nullptr) return Read(operand, offset, bytes);
+  ReadDontCare(operand, offset, bytes);
+  const uint64_t begin = operand.address + offset;
+  for (const ByteRange& range : core_.memory(operand.memory)
+                                    .shadow()
+                                    .Unwritten(static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + bytes))) {
+    holes.push_back({range.begin - operand.address, range.end - operand.address});
+  }
+}
+void Instruction::ReadRowsThrough(const Operand& operand, uint64_t offset, uint64_t bytes, uint64_t rows,
+                                  uint64_t pitch, std::vector<ByteRange>& holes) {
+  if (pitch == bytes) return ReadThrough(operand, offset, bytes * rows, holes);
+  for (uint64_t row = 0; row < rows; ++row) ReadThrough(operand, offset + row * pitch, bytes, holes);
+}
 void Instruction::Write(const Operand& operand, uint64_t offset, uint64_t bytes) {
   Touch(operand, offset, bytes, Access::kWrite);
 }

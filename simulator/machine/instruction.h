@@ -15,11 +15,13 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "machine/clocks.h"
 #include "machine/fault.h"
 #include "machine/location.h"
 #include "machine/modes.h"
+#include "machine/shadow.h"
 #include "types/enums.h"
 
 namespace AscendC {
@@ -140,6 +142,11 @@ class Instruction {
   void Scramble(const Operand& operand, uint64_t offset, uint64_t bytes);
   // A read that may see uninitialised bytes without harm (lanes the result never uses).
   void ReadDontCare(const Operand& operand, uint64_t offset, uint64_t bytes);
+  // A read that only moves the bytes on, so that unwritten ones do no harm yet: adds those to `holes`, as offsets from
+  // the operand's start, for the caller to Scramble where they arrive. GM must be written as for Read.
+  void ReadThrough(const Operand& operand, uint64_t offset, uint64_t bytes, std::vector<ByteRange>& holes);
+  void ReadRowsThrough(const Operand& operand, uint64_t offset, uint64_t bytes, uint64_t rows, uint64_t pitch,
+                       std::vector<ByteRange>& holes);
 
   // Order without an event id: what this pipe has seen so far goes into the cell / is taken from it.
   void ReleaseTo(SyncCell& cell) const;

@@ -36,6 +36,15 @@ bool LocalShadow::AnyLive(uint32_t begin, uint32_t end) {
   return !map_.ForRange(begin, end, [](State& state, uint64_t, uint64_t) { return !state.live; });
 }
 
+std::vector<ByteRange> LocalShadow::Unwritten(uint32_t begin, uint32_t end) {
+  std::vector<ByteRange> ranges;
+  map_.ForRange(begin, end, [&ranges](State& state, uint64_t from, uint64_t to) {
+    if (!state.initialised) ranges.push_back({from, to});
+    return true;
+  });
+  return ranges;
+}
+
 Verdict LocalShadow::Read(uint32_t begin, uint32_t end, int pipe, Tick tick, const LocalClock& seen,
                           bool need_initialised) {
   Verdict verdict;

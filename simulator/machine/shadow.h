@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "machine/clocks.h"
 #include "machine/segments.h"
@@ -20,6 +21,10 @@ struct Verdict {
   int core = -1;  // GM: its core
 };
 
+struct ByteRange {
+  uint64_t begin = 0, end = 0;
+};
+
 class LocalShadow {
  public:
   void Create(uint32_t size) { map_.Create(size, State{}); }
@@ -32,6 +37,8 @@ class LocalShadow {
   void Scramble(uint32_t begin, uint32_t end);
 
   bool AnyLive(uint32_t begin, uint32_t end);
+  // The stretches of [begin, end) that nobody has written.
+  std::vector<ByteRange> Unwritten(uint32_t begin, uint32_t end);
 
   // An access by `pipe` at `tick`, which comes after what `seen` holds; seen[pipe] is how much of its own past is
   // finished for a dependent access. An access of the same tick is the same instruction and never conflicts.

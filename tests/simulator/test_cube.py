@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-P = {name: i for i, name in enumerate(
-    ["m", "n", "k", "load_a", "load_b", "rounds", "unit_flag", "hf32", "hf32_ties_to_zero", "relu", "dst_stride", "bias", "src_stride", "store_n", "store_m", "channel_split", "bytes_a", "bytes_b", "nd_num", "src_nd_stride", "dst_nd_stride", "barrier", "offset_a", "offset_c", "quant_low", "quant_high"]
-)}  # fmt: skip
+# The parameters of kernels/cube_matmul.cpp, in their order there.
+PARAMETERS = [
+    *("m", "n", "k", "load_a", "load_b", "rounds", "unit_flag", "hf32", "hf32_ties_to_zero", "relu", "dst_stride"),
+    *("bias", "src_stride", "store_n", "store_m", "channel_split", "bytes_a", "bytes_b", "nd_num", "src_nd_stride"),
+    *("dst_nd_stride", "barrier", "offset_a", "offset_c", "quant_low", "quant_high", "more_n", "more_k"),
+]
+P = {name: i for i, name in enumerate(PARAMETERS)}
 A_2D, A_3D, A_3D_TRANSPOSED, A_2D_TRANSPOSED, A_SQUARES = range(5)
 B_2D, B_3D, B_2D_TRANSPOSED, B_SQUARES = range(4)
 DEPTH = {"half": 16, "bfloat16": 16, "float": 8, "int8": 32}
@@ -333,8 +337,19 @@ def test_a_large_product_needs_no_barrier_between_accumulations(kernels):
     np.testing.assert_array_equal(out, 2 * (a @ b))
 
 
-def test_the_input_of_mmad_must_have_been_loaded(kernels, simulator):
-    """k one fractal larger than what was loaded: the cube would read what nobody wrote."""
+@pytest.mark.parametrize(
+    ("more", "names"), [({"more_k": 5}, "fm"), ({"more_n": 16}, "filter"), ({"more_k": 16, "more_n": 3}, "fm")]
+)
+def test_mmad_reads_no_more_than_was_loaded(kernels, simulator, more, names):
+    """Also a tail of a fractal is read: five more in depth are ten bytes of each row of the next one."""
+    a, b = matrices("half", 16, 16, 32)
+    out = np.zeros((16, 16), np.float32)
+    with pytest.raises(simulator.SimulatorFault, match=names) as fault:
+        multiply(kernels, "cube_half", "half", a, b, out, **more)
+    assert (fault.value.kind, fault.value.instruction) == ("ErrorRead2", "Mmad")
+
+
+def test_the_input_of_a_load_must_have_been_copied(kernels, simulator):
     a, b = matrices("half", 16, 16, 32)
     out = np.zeros((16, 16), np.float32)
     with pytest.raises(simulator.SimulatorFault) as fault:

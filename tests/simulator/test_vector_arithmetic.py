@@ -14,7 +14,8 @@ AREA = 8 * 1024
 DTYPES = {"half": np.float16, "float": np.float32, "int16": np.int16, "uint16": np.uint16, "int32": np.int32}
 DTYPES["uint32"] = np.uint32
 
-BINARY_OPS = ["Add", "Sub", "Mul", "Div", "Max", "Min", "And", "Or", "AddRelu", "SubRelu", "FusedMulAdd", "FusedMulAddRelu"]
+BINARY_OPS = ["Add", "Sub", "Mul", "Div", "Max", "Min", "And", "Or", "AddRelu", "SubRelu"]
+BINARY_OPS += ["FusedMulAdd", "FusedMulAddRelu"]
 UNARY_OPS = ["Abs", "Exp", "Ln", "Sqrt", "Rsqrt", "Reciprocal", "Relu", "Not"]
 SCALAR_OPS = ["Adds", "Muls", "Maxs", "Mins", "LeakyRelu", "ShiftLeft", "ShiftRight"]
 

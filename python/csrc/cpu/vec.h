@@ -91,7 +91,7 @@ FA_INLINE bool AnyTrue(typename VectorOf<Real>::Mask mask) {
 
 constexpr float kLog2OfE = 1.44269504088896341f;
 
-// 2^x with a relative error below 1.6e-7 (tests/backend/test_native.py measures it); 0 below the normal range, inf
+// 2^x with a relative error below 2e-7 (tests/backend/test_native.py measures it); 0 below the normal range, inf
 // above it, NaN stays NaN. The polynomial is a minimax fit of 2^f on [-1/2, 1/2].
 FA_INLINE Floats Exp2(Floats x) {
 #if defined(__AVX512F__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._native import native
 from ..call import Call, output_shapes
 from .golden import statistics_dtype
 
@@ -22,9 +24,8 @@ from .golden import statistics_dtype
 @functools.cache
 def module() -> ModuleType:
     """The compiled kernels. Raises ImportError where this build has none."""
-    from .. import _C, _cpu  # noqa: F401  _cpu takes problems of the type that _C defines
-
-    return _cpu
+    native()  # _cpu takes problems of the type that _C defines
+    return importlib.import_module("npu_flash_attention._cpu")
 
 
 def describe() -> dict[str, str]:

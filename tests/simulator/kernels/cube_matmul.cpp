@@ -28,6 +28,8 @@ enum Parameter : int32_t {
   kOffsetC,
   kQuantLow,
   kQuantHigh,
+  kMoreN,  // columns and depth that Mmad takes beyond what was loaded
+  kMoreK,
   kParameters
 };
 enum LoadA : int64_t { kA2d, kA3d, kA3dTransposed, kA2dTransposed, kASquares };
@@ -172,8 +174,8 @@ class CubeMatmul {
     for (int32_t round = 0; round < rounds; ++round) {
       AscendC::MmadParams params;
       params.m = m_;
-      params.n = n_;
-      params.k = k_;
+      params.n = n_ + Get(kMoreN);
+      params.k = k_ + Get(kMoreK);
       params.cmatrixInitVal = round == 0 && Get(kBias) == 0;
       const int32_t load = Get(kLoadA);
       params.kDirectionAlign = sizeof(In) == 4 && (load == kA3dTransposed || load == kASquares);

@@ -202,8 +202,8 @@ extern "C" __global__ __aicore__ void meet_mixed(GM_ADDR y) {
 
 extern "C" __global__ __aicore__ void identity(GM_ADDR y) {
   GlobalTensor<int32_t> out = Gm<int32_t>(y);
-  const int64_t slot =
-      (ASCEND_IS_AIC ? 0 : 1 + GetSubBlockIdx()) + 3 * (ASCEND_IS_AIC ? GetBlockIdx() : GetBlockIdx() / GetTaskRation());
+  const int64_t slot = (ASCEND_IS_AIC ? 0 : 1 + GetSubBlockIdx()) +
+                       3 * (ASCEND_IS_AIC ? GetBlockIdx() : GetBlockIdx() / GetTaskRation());
   out.SetValue(16 * slot, static_cast<int32_t>(GetBlockIdx()) * 1000 + static_cast<int32_t>(GetBlockNum()) * 100 +
                               static_cast<int32_t>(GetSubBlockIdx()) * 10 + (ASCEND_IS_AIC ? 1 : 2));
 }
