@@ -68,9 +68,7 @@ std::vector<uint8_t> GeneratedBits(const AttentionProblem& p) {
 
 ascend_sim::LaunchResult ForwardOnSimulator(const HostProblem& built, const ForwardBuffers& b,
                                             ascend_sim::LaunchOptions options, int32_t cores) {
-  Platform platform = FindPlatform(options.soc);
-  if (cores > 0) platform.cores = cores;
-  const Tiling tiling = MakeForwardTiling(built, platform);
+  const Tiling tiling = MakeForwardTiling(built, FindPlatform(options.soc), cores);
   std::vector<uint8_t> blob = ArgumentBlob(built, tiling);
   const uint64_t workspace_bytes = static_cast<uint64_t>(WorkspaceBytes(tiling));
   const std::unique_ptr<uint8_t[]> memory(new uint8_t[workspace_bytes + kGmAlignment]);  // left as it comes

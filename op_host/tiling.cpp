@@ -140,7 +140,7 @@ int64_t ForwardUbBytes(const Tiling& t, DType dtype) {
   return boxes + softmax + modifiers;
 }
 
-Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform) {
+Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int32_t cores) {
   const AttentionProblem& p = built.problem;
   const int32_t block = kBlockBytes / ElementBytes(p.dtype);
   Tiling t = {};
@@ -171,6 +171,7 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform) {
   Require(t.tiles != 0, Status::kTilingError, "head_dim, value_dim: expected sizes that fit the core's memories, got ",
           p.head_dim, " and ", p.value_dim);
 
+  if (cores > 0) t.cores = cores;
   const int64_t slots = CheckedProduct("workspace", {kRingSlots, ScoreSlotElements(t), 4 + ElementBytes(p.dtype)});
   const int64_t products = CheckedProduct("workspace", {kRingSlots, ProductSlotElements(t), 4});
   t.workspace_per_core = CeilDiv64(slots + products, 512) * 512;

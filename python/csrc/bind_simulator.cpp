@@ -66,9 +66,7 @@ py::dict Forward(const HostProblem& built, const py::dict& tensors, const std::s
 }
 
 py::dict ForwardTiling(const HostProblem& built, const std::string& soc, int cores) {
-  Platform platform = FindPlatform(soc);
-  if (cores > 0) platform.cores = cores;
-  const Tiling t = MakeForwardTiling(built, platform);
+  const Tiling t = MakeForwardTiling(built, FindPlatform(soc), cores);
   py::dict out;
 #define FA_FIELD(name) out[#name] = t.name
   FA_FIELD(policy);

@@ -60,6 +60,10 @@ class SimulatorBackend:
             return f"query is on {call.query.device}, the simulator runs on cpu"
         if call.query.dtype == torch.float64:
             return "query is float64, the chip computes float16, bfloat16 and float32"
+        try:
+            _kernels().forward_tiling(problem, soc=OPTIONS.soc)
+        except ValueError as error:
+            return str(error)
         return None
 
     def forward(self, call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
