@@ -1,0 +1,31 @@
+# kernels_toolkit_check: the kernels against the headers of a real toolkit in ASCEND_HOME_PATH, as one object for both
+# kinds of core (the CPU-debug mode of the toolkit) and as the device compiler does it, once for each kind.
+set(ASCEND_HOME_PATH "$ENV{ASCEND_HOME_PATH}" CACHE PATH "A toolkit to compile the kernels against")
+if(NOT ASCEND_HOME_PATH)
+  return()
+endif()
+set(toolkit_includes ${ASCEND_HOME_PATH}/tools/tikicpulib/lib/include)
+file(GLOB toolkit_roots ${ASCEND_HOME_PATH}/*-linux)
+foreach(root ${toolkit_roots} ${ASCEND_HOME_PATH})
+  foreach(folder basic_api basic_api/interface basic_api/impl highlevel_api highlevel_api/lib highlevel_api/impl)
+    if(EXISTS ${root}/ascendc/include/${folder})
+      list(APPEND toolkit_includes ${root}/ascendc/include/${folder})
+    endif()
+  endforeach()
+endforeach()
+file(GLOB device_kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/op_kernel/*.cpp)
+set(core_both "")
+set(core_aic __DAV_C220_CUBE__)
+set(core_aiv __DAV_C220_VEC__)
+foreach(core both aic aiv)
+  add_library(kernels_toolkit_check_${core} OBJECT EXCLUDE_FROM_ALL ${device_kernels})
+  target_include_directories(kernels_toolkit_check_${core} SYSTEM PRIVATE ${toolkit_includes})
+  target_include_directories(kernels_toolkit_check_${core} PRIVATE op_kernel)
+  # The toolkit's own bfloat16 (kernel_bf16.h) is what g++ suspects of reading something uninitialised.
+  target_compile_options(kernels_toolkit_check_${core} PRIVATE ${NPU_FA_WARNINGS} -Wno-maybe-uninitialized)
+  target_compile_definitions(kernels_toolkit_check_${core} PRIVATE
+      _GLIBCXX_USE_CXX11_ABI=0 __CCE_KT_TEST__=1 ASCENDC_CPU_DEBUG=1 ASCENDC_DEBUG=1 __CCE_AICORE__=220 __DAV_C220__
+      ${core_${core}})
+endforeach()
+add_custom_target(kernels_toolkit_check
+                  DEPENDS kernels_toolkit_check_both kernels_toolkit_check_aic kernels_toolkit_check_aiv)
