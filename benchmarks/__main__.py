@@ -38,7 +38,7 @@ def main() -> int:
             continue
         forward, backward = time_row(row, arguments.repeats)
         missed += (forward.ratio < row.wanted[0]) + (backward.ratio < row.wanted[1])
-        line = _table_row(row, forward, backward, _peaks(arguments.threads))
+        line = _table_row(row, forward, backward, _peaks())
         lines.append(line)
         print(line, flush=True)
     if arguments.curve:
@@ -63,10 +63,10 @@ def main() -> int:
 _measured: dict[torch.dtype, tuple[float, str]] = {}
 
 
-def _peaks(threads: int) -> dict[torch.dtype, tuple[float, str]]:
+def _peaks() -> dict[torch.dtype, tuple[float, str]]:
     """The best seen so far: another program on the machine can only make a peak look lower."""
     for dtype in (torch.bfloat16, torch.float32):
-        now = gemm_peak(dtype, threads)
+        now = gemm_peak(dtype)
         _measured[dtype] = max(now, _measured.get(dtype, now))
     return _measured
 
@@ -80,19 +80,19 @@ def _machine(threads: int) -> list[str]:
         ]
         model = names[0] if names else model
     kernels = native.describe()
-    peaks = _peaks(threads)
+    peaks = _peaks()
     bf16, fp32 = peaks[torch.bfloat16], peaks[torch.float32]
     return [
         f"{model}, {threads} threads, PyTorch {torch.__version__}; kernels {kernels['level']}, products by "
         f"{kernels['bfloat16_products']} (bfloat16) and {kernels['float32_products']} (float32).",
-        f"GEMM peak: {bf16[0]:.0f} GFLOP/s in bfloat16 ({bf16[1]}), {fp32[0]:.0f} in float32 ({fp32[1]}).",
+        f"GEMM peak of a core: {bf16[0]:.0f} GFLOP/s in bfloat16 ({bf16[1]}), {fp32[0]:.0f} in float32 ({fp32[1]}).",
     ]
 
 
 def _table_head() -> list[str]:
     return [
-        "| row (B1 H8 S2048 bfloat16 unless said) | forward | wanted | GFLOP/s | of peak | backward | wanted | GFLOP/s "
-        "| of peak | beside |",
+        "| row (B1 H8 S2048 bfloat16 unless said) | forward | wanted | GFLOP/s of a core | of peak | backward "
+        "| wanted | GFLOP/s of a core | of peak | beside |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
 
@@ -106,8 +106,8 @@ def _table_row(row: Row, forward: Timing, backward: Timing, peaks: dict[torch.dt
         cells += [
             f"**{timing.ratio:.2f}x**{reached} ({timing.ours * 1e3:.1f} ms, {timing.rival * 1e3:.1f} ms)",
             f"{wanted:g}x",
-            f"{timing.gflops:.0f}",
-            f"{timing.gflops / peak:.0%}",
+            f"{timing.core_gflops:.0f}",
+            f"{timing.core_gflops / peak:.0%}",
         ]
     names = {forward.rival_name, backward.rival_name}
     cells.append(" / ".join((forward.rival_name, backward.rival_name)) if len(names) > 1 else forward.rival_name)

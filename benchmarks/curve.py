@@ -22,7 +22,7 @@ WINDOW = 1024
 LINES = {
     "window 1024": LENGTHS,
     "dense": LENGTHS[:-2],
-    "PyTorch dense": LENGTHS[:-2],
+    "PyTorch dense": LENGTHS[:-3],
     "PyTorch window 1024": LENGTHS[:-3],
 }
 

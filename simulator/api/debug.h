@@ -77,6 +77,24 @@ inline void DumpTensor(const GlobalTensor<T>& tensor, uint32_t desc, uint32_t du
                    desc, dumpSize);
 }
 
+// `shapeInfo` would arrange the printed values in rows; here they follow each other.
+template <typename T>
+inline void DumpTensor(const LocalTensor<T>& tensor, uint32_t desc, uint32_t dumpSize, const ShapeInfo&,
+                       ASCEND_SIM_CALLER) {
+  DumpTensor(tensor, desc, dumpSize, where);
+}
+template <typename T>
+inline void DumpTensor(const GlobalTensor<T>& tensor, uint32_t desc, uint32_t dumpSize, const ShapeInfo&,
+                       ASCEND_SIM_CALLER) {
+  DumpTensor(tensor, desc, dumpSize, where);
+}
+
+// `descId` and the number of instructions issued so far, which GetSystemCycle counts too.
+inline void PrintTimeStamp(uint32_t descId) {
+  ascend_sim::Core& core = ascend_sim::CurrentCore();
+  ascend_sim::Print(core, "PrintTimeStamp desc %u: %llu\n", descId, static_cast<unsigned long long>(core.issued()));
+}
+
 }  // namespace AscendC
 
 // assert(condition) and assert(condition, "format", ...), as the device has them.
@@ -86,3 +104,5 @@ inline void DumpTensor(const GlobalTensor<T>& tensor, uint32_t desc, uint32_t du
   do {                                                                                                        \
     if (!(condition)) ::ascend_sim::FailAssertion(#condition, ::ascend_sim::Location::Here(), ##__VA_ARGS__); \
   } while (0)
+#undef ASSERT
+#define ASSERT(condition) assert(condition)

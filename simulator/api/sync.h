@@ -8,6 +8,16 @@
 #include "machine/machine.h"
 #include "types/enums.h"
 
+namespace ascend_sim {
+inline HardEvent RequireEvent(pipe_t source, pipe_t target, const char* call, const Location& where) {
+  const HardEvent event = EventBetween(source, target);
+  if (event == HardEvent::MAX) {
+    CurrentCore().Fail(FaultKind::kArgument, call, where, "dav-c220 has no event between these pipes");
+  }
+  return event;
+}
+}  // namespace ascend_sim
+
 namespace AscendC {
 
 enum class MemDsbT : uint8_t { ALL = 0, DDR, UB, SEQ };
@@ -123,3 +133,13 @@ inline void NotifyNextBlock(GlobalTensor<int32_t>& gmWorkspace, LocalTensor<int3
 }
 
 }  // namespace AscendC
+
+// The compiler's own names, which published kernels use beside the API's: set_flag(PIPE_MTE2, PIPE_V, EVENT_ID0). The
+// pipes are run-time values here; a pair without an event is a fault.
+inline void set_flag(pipe_t source, pipe_t target, int32_t id, ASCEND_SIM_CALLER) {
+  ascend_sim::CurrentCore().SetEvent(ascend_sim::RequireEvent(source, target, "set_flag", where), id, where);
+}
+inline void wait_flag(pipe_t source, pipe_t target, int32_t id, ASCEND_SIM_CALLER) {
+  ascend_sim::CurrentCore().WaitEvent(ascend_sim::RequireEvent(source, target, "wait_flag", where), id, where);
+}
+inline void pipe_barrier(pipe_t pipe, ASCEND_SIM_CALLER) { ascend_sim::CurrentCore().Barrier(pipe, where); }

@@ -48,6 +48,8 @@ void ReadTiling(void* destination, const void* source, uint64_t bytes, const Loc
 
 #define ASCEND_IS_AIC (::ascend_sim::CurrentCore().is_aic())
 #define ASCEND_IS_AIV (!::ascend_sim::CurrentCore().is_aic())
+#define ASCEND_IS_NOT_AIC ASCEND_IS_AIV
+#define ASCEND_IS_NOT_AIV ASCEND_IS_AIC
 
 #define TILING_KEY_IS(key) (::ascend_sim::CurrentCore().machine().options().tiling_key == (key))
 #define REGISTER_TILING_DEFAULT(type) using AscendSimDefaultTiling = type
@@ -62,7 +64,12 @@ void ReadTiling(void* destination, const void* source, uint64_t bytes, const Loc
 #define COPY_TILING_WITH_STRUCT(type, source, destination) \
   ::ascend_sim::ReadTiling(destination, source, sizeof(type), ::ascend_sim::Location::Here())
 
+// `if (g_coreType == AIC)`: the older way to write ASCEND_IS_AIC.
+#define g_coreType (::ascend_sim::CurrentCore().is_aic() ? AscendC::AIC : AscendC::AIV)
+
 namespace AscendC {
+
+inline constexpr int32_t AIC = 1, AIV = 2;  // what g_coreType may be
 
 inline int64_t GetBlockIdx() { return ascend_sim::CurrentCore().block_idx(); }
 inline int64_t GetBlockNum() { return ascend_sim::CurrentCore().machine().options().block_dim; }

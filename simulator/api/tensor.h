@@ -61,14 +61,25 @@ class LocalTensor {
   T GetValue(uint32_t index, ASCEND_SIM_CALLER) const;
   template <typename V>
   void SetValue(uint32_t index, V value, ASCEND_SIM_CALLER) const;
+  // A scalar access through a reference escapes every check, so this returns a value; use SetValue to write.
+  T operator()(uint32_t index, ASCEND_SIM_CALLER) const { return GetValue(index, where); }
   // A view `offset` elements further on.
   LocalTensor operator[](uint32_t offset) const;
+  // Becomes the view `bufferOffset` bytes into `source`.
+  template <typename U>
+  void SetAddrWithOffset(const LocalTensor<U>& source, uint32_t bufferOffset) {
+    const LocalTensor<uint8_t> view = source.template ReinterpretCast<uint8_t>()[bufferOffset];
+    *this = view.ReinterpretCast<T>();
+  }
   template <typename U>
   LocalTensor<U> ReinterpretCast() const {
     return LocalTensor<U>::Make(position_, address_, bytes_, handle_);
   }
   void SetSize(uint32_t element_count, ASCEND_SIM_CALLER);
+  // CANN 8 name of SetSize.
+  void SetBufferLen(uint32_t element_count, ASCEND_SIM_CALLER) { SetSize(element_count, where); }
   uint32_t GetSize() const { return bytes_ / sizeof(T); }
+  uint32_t GetLength() const { return bytes_; }
   int32_t GetPosition() const { return static_cast<int32_t>(position_); }
   uint64_t GetPhyAddr() const { return address_; }
   uint64_t GetPhyAddr(uint32_t offset) const { return address_ + uint64_t{offset} * sizeof(T); }

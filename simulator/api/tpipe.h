@@ -204,6 +204,21 @@ class TBuf {
     Check(offset, uint64_t{count} * sizeof(T), where);
     return LocalTensor<T>::Make(pos, address_ + offset, count * static_cast<uint32_t>(sizeof(T)), -1);
   }
+  // The calls of a queue, for code written for both: a TBuf hands out itself and orders nothing.
+  template <typename T>
+  LocalTensor<T> AllocTensor(ASCEND_SIM_CALLER) {
+    return Get<T>(where);
+  }
+  template <typename T>
+  bool EnQue(const LocalTensor<T>&) {
+    return true;
+  }
+  template <typename T>
+  LocalTensor<T> DeQue(ASCEND_SIM_CALLER) {
+    return Get<T>(where);
+  }
+  template <typename T>
+  void FreeTensor(LocalTensor<T>&) {}
 
  private:
   friend class TPipe;

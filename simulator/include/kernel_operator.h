@@ -5,6 +5,7 @@
 
 #include "../api/debug.h"
 #include "../api/memory_mode.h"
+#include "../api/scalar.h"
 #include "../api/sync.h"
 #include "../api/system.h"
 #include "../api/tensor.h"

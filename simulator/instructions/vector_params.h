@@ -19,7 +19,10 @@ struct IsSameType<T, T> {
   static constexpr bool value = true;
 };
 
-inline constexpr int32_t ONE_BLK_SIZE = 32;           // bytes of a data block
+inline constexpr int32_t ONE_BLK_SIZE = 32;     // bytes of a data block
+inline constexpr int32_t DEFAULT_C0_SIZE = 32;  // bytes of a fractal's row
+inline constexpr int32_t BLOCK_CUBE = 16;       // rows of a fractal
+inline constexpr int32_t MAX_REPEAT_TIMES = 255;
 inline constexpr int32_t ONE_REPEAT_BYTE_SIZE = 256;  // eight data blocks: what one repeat reads
 inline constexpr int32_t DEFAULT_BLK_NUM = 8;
 inline constexpr int32_t DEFAULT_BLK_STRIDE = 1;

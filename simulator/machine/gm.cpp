@@ -153,6 +153,8 @@ void GmSpace::Add(std::string name, void* base, uint64_t size, bool read_only, b
     record.detail = region->name + " and " + clash->name + " overlap in memory; pass one buffer once";
     throw Fault(record);
   }
+  region->device_address = next_device_address_;
+  next_device_address_ += (size + 511) / 512 * 512;
   regions_.insert(after, std::move(region));
 }
 

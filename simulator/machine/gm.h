@@ -82,6 +82,9 @@ struct GmRegion {
   std::string name;  // as faults print it: "argument 2", "workspace"
   uint8_t* base = nullptr;
   uint64_t size = 0;
+  // Where the array would lie on the card, so that the timeline's L2 does not depend on the host's addresses: one array
+  // after the other in the order of the arguments, each on a boundary of 512 bytes. Never 0.
+  uint64_t device_address = 0;
   bool read_only = false;
   bool initialised = true;  // false: the contents count as never written
   std::unique_ptr<GmShadow> shadow;
@@ -101,6 +104,7 @@ class GmSpace {
 
  private:
   std::vector<std::unique_ptr<GmRegion>> regions_;  // by base
+  uint64_t next_device_address_ = 512;
 };
 
 }  // namespace ascend_sim

@@ -267,7 +267,7 @@ void Instruction::Transfer(Path path, uint64_t bytes, uint32_t bursts) {
 
 void Instruction::TransferAt(const Operand& gm, int64_t pitch) {
   TraceRecord& record = core_.trace_.records.back();
-  record.gm_address = gm.address;
+  record.gm_address = gm.region->device_address + gm.region->Offset(gm.data);
   record.gm_pitch = pitch;
 }
 
