@@ -64,7 +64,7 @@ _measured: dict[torch.dtype, tuple[float, str]] = {}
 
 
 def _peaks() -> dict[torch.dtype, tuple[float, str]]:
-    """The best seen so far: another program on the machine can only make a peak look lower."""
+    """The best seen so far: the caches that other programs take can only make a peak look lower."""
     for dtype in (torch.bfloat16, torch.float32):
         now = gemm_peak(dtype)
         _measured[dtype] = max(now, _measured.get(dtype, now))
