@@ -141,8 +141,15 @@ class GradientTile {
 
   template <bool kModified, bool kDropout>
   void Column(const LaneBlock& lanes, const Tile& tile, int64_t l) {
-    const LaneVectors lane(*this, l, kModified);
+    LaneVectors lane(*this, l, kModified);
     const int64_t width = lanes.padded;
+    if (LosesTheDifference<R>(lane.reference)) {
+      const R scale = kModified ? R{1} : static_cast<R>(call_.problem->scale);
+      SubtractFirst<R>(x_ + l, tile.count, width, scale,
+                       LoadVector<V>(static_cast<const R*>(call_.lane_max) + lane_ + l));
+      lane.reference = V{};
+      lane.factor = Splat(kExpBase<R>);
+    }
     const bool keep_ds = call_.dpse != nullptr;
     for (int64_t j = 0; j < tile.count; j += 2) {
       V p[2], ds[2];

@@ -164,7 +164,7 @@ class ForwardKernel {
   // One vector of lanes: new maximum, exp, sum. True when an older output must be rescaled.
   template <bool kDropout>
   bool Softmax(const Tile& tile, int64_t width, int64_t l, R scale, Block& block) {
-    const R* x = scores_ + l;
+    R* x = scores_ + l;
     V top[4];
     for (V& t : top) t = Splat(MinusInfinity<R>());
     for (int64_t j = 0; j < tile.count; j += 4)
@@ -172,8 +172,14 @@ class ForwardKernel {
       for (int i = 0; i < 4; ++i) top[i] = Maximum<R>(LoadVector<V>(x + (j + i) * width) * scale, top[i]);
     const V before = LoadVector<V>(block.m + l);
     const V m = Maximum<R>(Maximum<R>(Maximum<R>(top[0], top[1]), Maximum<R>(top[2], top[3])), before);
-    const V reference = (m == MinusInfinity<R>() ? V{} : m) * kExpBase<R>;  // so that exp(-inf - m) is 0, not NaN
-    const R factor = scale * kExpBase<R>;
+    const V base = m == MinusInfinity<R>() ? V{} : m;  // so that exp(-inf - m) is 0, not NaN
+    V reference = base * kExpBase<R>;
+    R factor = scale * kExpBase<R>;
+    if (LosesTheDifference<R>(reference)) {
+      SubtractFirst<R>(x, tile.count, width, scale, base);
+      reference = V{};
+      factor = kExpBase<R>;
+    }
     V sum0 = {}, sum1 = {};
     for (int64_t j = 0; j < tile.count; j += 2) {
       V p0 = ExpOf(LoadVector<V>(x + j * width) * factor - reference);
@@ -187,7 +193,7 @@ class ForwardKernel {
       }
       StorePair(weights_ + j * width, width, l, p0, p1);
     }
-    const V rescale = ExpOf(before * kExpBase<R> - reference);
+    const V rescale = ExpOf((before - base) * kExpBase<R>);
     StoreVector(rescale_ + l, rescale);
     StoreVector(block.m + l, m);
     StoreVector(block.l + l, LoadVector<V>(block.l + l) * rescale + (sum0 + sum1));

@@ -130,6 +130,21 @@ FA_INLINE Doubles ExpOf(Doubles x) {
   return x;
 }
 
+// x * factor - reference, rounded once, is not 0 where x is the maximum: it is what rounding the reference lost. Of
+// scores beyond a million that is no longer small, and they are subtracted before anything else.
+template <class Real>
+FA_INLINE bool LosesTheDifference(Vec<Real> reference) {
+  const Vec<Real> size = reference < Real{0} ? -reference : reference;
+  return AnyTrue<Real>((size > Real{1 << 20}) & (size < static_cast<Real>(INFINITY)));
+}
+
+// x = x * scale - base down one vector of lanes, the product rounded and stored first.
+template <class Real>
+void SubtractFirst(Real* x, int64_t count, int64_t width, Real scale, Vec<Real> base) {
+  for (int64_t j = 0; j < count; ++j) StoreVector(x + j * width, LoadVector<Vec<Real>>(x + j * width) * scale);
+  for (int64_t j = 0; j < count; ++j) StoreVector(x + j * width, LoadVector<Vec<Real>>(x + j * width) - base);
+}
+
 // dst[c][r] = src[r][c] for a kWidth x kWidth block of 32-bit elements.
 FA_INLINE void TransposeBlock(const uint32_t* src, int64_t src_row, uint32_t* dst, int64_t dst_row) {
   constexpr int kSide = kWidth<float>;
