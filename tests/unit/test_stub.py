@@ -1,14 +1,13 @@
-"""_C.pyi declares what the compiled core has, no more and no less."""
+"""The stubs of the compiled modules declare what they have, no more and no less."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import npu_flash_attention
-from npu_flash_attention import _C
-
-STUB = Path(npu_flash_attention.__path__[0]) / "_C.pyi"
+import pytest
 
 
 def declared(body: list[ast.stmt]) -> dict[str, ast.stmt]:
@@ -23,9 +22,12 @@ def public(owner: object) -> set[str]:
     return {name for name in vars(owner) if not name.startswith("_")}
 
 
-def test_stub_matches_the_compiled_core() -> None:
-    module = declared(ast.parse(STUB.read_text()).body)
-    assert set(module) == public(_C)
-    for name, node in module.items():
-        if isinstance(node, ast.ClassDef):
-            assert set(declared(node.body)) == public(getattr(_C, name)), name
+@pytest.mark.parametrize("name", ["_C", "_S", "_cpu"])
+def test_stub_matches_the_compiled_module(name: str) -> None:
+    compiled = importlib.import_module(f"npu_flash_attention.{name}")
+    module = declared(ast.parse((Path(npu_flash_attention.__path__[0]) / f"{name}.pyi").read_text()).body)
+    assert set(module) == public(compiled)
+    for class_name, node in module.items():
+        # An exception's attributes are set when it is raised.
+        if isinstance(node, ast.ClassDef) and not issubclass(getattr(compiled, class_name), BaseException):
+            assert set(declared(node.body)) == public(getattr(compiled, class_name)), class_name

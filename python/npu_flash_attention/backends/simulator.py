@@ -7,8 +7,7 @@ rule of the hardware raises `KernelFault`. `OPTIONS` chooses the chip and what i
 from __future__ import annotations
 
 import dataclasses
-import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,34 +49,38 @@ class SimulatorBackend:
 
     def unavailable(self) -> str | None:
         try:
-            _kernels()
+            from .. import _S  # noqa: F401
         except ImportError as error:
             return f"the kernels were not built for the simulator ({error})"
         return None
 
     def rejects(self, call: Call, problem: Problem) -> str | None:
+        from .. import _S
+
         if call.query.device.type != "cpu":
             return f"query is on {call.query.device}, the simulator runs on cpu"
         if call.query.dtype == torch.float64:
             return "query is float64, the chip computes float16, bfloat16 and float32"
         try:
-            _kernels().forward_tiling(problem, soc=OPTIONS.soc)
+            _S.forward_tiling(problem, soc=OPTIONS.soc)
         except ValueError as error:
             return str(error)
         return None
 
     def forward(self, call: Call, problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
-        call, problem = _with_plain_columns(call, problem)
+        from .. import _S
+
+        call, problem = _as_kernels_read(call, problem)
         out_shape, statistics_shape = output_shapes(call.query, call.key, call.value, call.head_num, call.input_layout)
-        out = torch.zeros(out_shape, dtype=call.query.dtype)
-        row_max, row_sum = torch.zeros(statistics_shape), torch.zeros(statistics_shape)
+        tokens = [(s.q_start, s.q_start + s.q_len) for s in problem.sequences] if _is_packed(call) else None
+        out = _unwritten(out_shape, call.query.dtype, tokens)
+        row_max, row_sum = (_unwritten(statistics_shape, torch.float32, tokens) for _ in range(2))
         if row_max.numel() == 0:
             return out, row_max, row_sum
         tensors = {name: getattr(call, name) for name in _TENSORS}
         tensors |= {"attention_out": out, "softmax_max": row_max, "softmax_sum": row_sum}
-        addresses = {name: _extent(tensor) for name, tensor in tensors.items() if tensor is not None}
         last_run.clear()
-        last_run.update(_kernels().forward(problem, addresses, **dataclasses.asdict(OPTIONS)))
+        last_run.update(_S.forward(problem, _extents(tensors), **dataclasses.asdict(OPTIONS)))
         return out, row_max, row_sum
 
     def backward(
@@ -93,21 +96,38 @@ class SimulatorBackend:
         raise NotImplementedError("backend 'simulator': the backward kernel is not written yet")
 
 
-def _kernels() -> Any:
-    return importlib.import_module("npu_flash_attention._S")
+def _is_packed(call: Call) -> bool:
+    return call.input_layout.upper() == "TND"
 
 
-def _with_plain_columns(call: Call, problem: Problem) -> tuple[Call, Problem]:
-    """Masks and biases whose columns do not follow each other are copied, as the operator's host side does."""
+def _as_kernels_read(call: Call, problem: Problem) -> tuple[Call, Problem]:
+    """Masks, biases and sinks whose elements do not follow each other are copied, as the operator's host side does."""
     copies = {
         name: tensor.contiguous()
-        for name in ("atten_mask", "pse")
+        for name in ("atten_mask", "pse", "sink")
         if (tensor := getattr(call, name)) is not None and tensor.dim() > 0 and tensor.stride(-1) != 1
     }
     if not copies:
         return call, problem
     call = dataclasses.replace(call, **copies)
     return call, call.build_problem()
+
+
+def _unwritten(shape: Sequence[int], dtype: torch.dtype, tokens: Iterable[tuple[int, int]] | None) -> Tensor:
+    """An output: NaN in the tokens that the kernel is to write, zero in the others.
+
+    tokens: (begin, end) on the first axis, as layout TND has it; None for all elements.
+    """
+    if tokens is None:
+        return torch.full(shape, torch.nan, dtype=dtype)
+    output = torch.zeros(shape, dtype=dtype)
+    for begin, end in tokens:
+        output[begin:end] = torch.nan
+    return output
+
+
+def _extents(tensors: dict[str, Tensor | None]) -> dict[str, tuple[int, int]]:
+    return {name: _extent(tensor) for name, tensor in tensors.items() if tensor is not None}
 
 
 def _extent(tensor: Tensor) -> tuple[int, int]:

@@ -36,9 +36,15 @@ class Inputs:
         return {name: tensor for name, tensor in named.items() if tensor is not None}
 
 
-def build(case: Case, poison: bool | None = None) -> Inputs:
-    """The inputs of a case; `poison` False leaves out the NaN that a case asks for."""
-    return _Builder(case).build(case.poison if poison is None else poison)
+def build(case: Case, poison: bool | None = None, hidden: bool = True) -> Inputs:
+    """The inputs of a case; `poison` False leaves out the NaN that a case asks for.
+
+    hidden: poison also reaches keys that a sequence hides from its rows, not only those that belong to no rows.
+    """
+    inputs = _Builder(case).build()
+    if case.poison if poison is None else poison:
+        _poison(inputs, hidden)
+    return inputs
 
 
 class _Builder:
@@ -58,16 +64,13 @@ class _Builder:
         if case.layout != "TND":
             self.longest = (case.q_len, case.kv_len)
 
-    def build(self, poison: bool) -> Inputs:
+    def build(self) -> Inputs:
         case = self.case
         query = self.tokens("q", case.heads, case.head_dim)
         key, value = self.key_and_value()
         options = self.options()
         dy = self.tokens("q", case.heads, case.dv, memory="contiguous")
-        inputs = Inputs(case, query, key, value, dy, options)
-        if poison:
-            _poison(inputs)
-        return inputs
+        return Inputs(case, query, key, value, dy, options)
 
     # ---- query, key, value ----
 
@@ -272,8 +275,8 @@ def compressed_mask(sparse_mode: int) -> Tensor:
     return _compressed[rows]
 
 
-def _poison(inputs: Inputs) -> None:
-    """NaN and infinity in the keys and values that no row sees, and in tokens that belong to no sequence."""
+def _poison(inputs: Inputs, hidden: bool) -> None:
+    """NaN and infinity in tokens that belong to no sequence and, with `hidden`, in keys and values that no row sees."""
     problem = inputs.problem()
     if inputs.case.memory == "expanded":  # shared memory: one hidden key is another's visible one
         return
@@ -284,11 +287,11 @@ def _poison(inputs: Inputs) -> None:
         seen_q[seq.batch, seq.q_start : seq.q_start + seq.q_len] = True
     for seq, head in problem.work():
         rows = seen_kv[seq.batch, head // group, seq.kv_start : seq.kv_start + seq.kv_len]
-        rows |= golden.visible(problem, seq, head).any(dim=0)
-    hidden = (~seen_kv).unsqueeze(-1)
+        rows |= golden.visible(problem, seq, head).any(dim=0) if hidden else True
+    unseen = (~seen_kv).unsqueeze(-1)
     for view, poison in ((problem.k, torch.nan), (problem.v, torch.inf), (problem.k_rope, -torch.inf)):
         if view is not None:
-            view.masked_fill_(hidden, poison)
+            view.masked_fill_(unseen, poison)
     spare = (~seen_q)[:, None, :, None]
     for view in (problem.q, problem.q_rope, problem.heads_first(inputs.dy, inputs.case.heads)):
         if view is not None:
