@@ -1,4 +1,5 @@
-"""`python -m benchmarks`: checks and times the rows of registry.py and writes docs/benchmarks.md."""
+"""`python -m benchmarks`: checks and times the rows of registry.py on the CPU; `python -m benchmarks kernels`: the
+simulator's timeline of the AscendC kernels (kernels.py). Both write their tables into docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -11,16 +12,14 @@ from pathlib import Path
 import torch
 from npu_flash_attention.backends import native
 
-from . import curve
+from . import curve, kernels, page
 from .registry import ROWS, Row
 from .run import Timing, gemm_peak, time_row
 
-ROOT = Path(__file__).parent.parent
-# Everything of the page above this line is written by hand and stays.
-MARK = "<!-- measured: what follows is written by python -m benchmarks -->"
-
 
 def main() -> int:
+    if sys.argv[1:2] == ["kernels"]:
+        return kernels.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rows", default="", help="only rows whose name contains this text")
     parser.add_argument("--threads", type=int, default=2)
@@ -50,12 +49,9 @@ def main() -> int:
         lines += text
         print("\n".join(text))
         if arguments.write:
-            curve.plot(points, ROOT / "docs" / "benchmarks.png")
+            curve.plot(points, page.PAGE.with_suffix(".png"))
     if arguments.write:
-        page = ROOT / "docs" / "benchmarks.md"
-        by_hand = page.read_text().partition(MARK)[0] if page.exists() else "# Benchmarks\n\n"
-        command = "python -m benchmarks " + shlex.join(sys.argv[1:])
-        page.write_text(f"{by_hand}{MARK}\n\nWritten by `{command}`.\n\n" + "\n".join(lines) + "\n")
+        page.write_block("cpu", "python -m benchmarks " + shlex.join(sys.argv[1:]), lines)
     print(f"{missed} of the wanted ratios missed" if missed else "every wanted ratio reached")
     return 0
 
@@ -79,12 +75,12 @@ def _machine(threads: int) -> list[str]:
             line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
         ]
         model = names[0] if names else model
-    kernels = native.describe()
+    products = native.describe()
     peaks = _peaks()
     bf16, fp32 = peaks[torch.bfloat16], peaks[torch.float32]
     return [
-        f"{model}, {threads} threads, PyTorch {torch.__version__}; kernels {kernels['level']}, products by "
-        f"{kernels['bfloat16_products']} (bfloat16) and {kernels['float32_products']} (float32).",
+        f"{model}, {threads} threads, PyTorch {torch.__version__}; kernels {products['level']}, products by "
+        f"{products['bfloat16_products']} (bfloat16) and {products['float32_products']} (float32).",
         f"GEMM peak of a core: {bf16[0]:.0f} GFLOP/s in bfloat16 ({bf16[1]}), {fp32[0]:.0f} in float32 ({fp32[1]}).",
     ]
 

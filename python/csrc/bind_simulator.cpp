@@ -22,13 +22,14 @@ Buffer BufferOf(const py::dict& tensors, const char* name) {
 }
 
 ascend_sim::LaunchOptions OptionsOf(const std::string& soc, bool checks, bool timeline, bool heads, bool warm_l2,
-                                    int threads) {
+                                    bool contention, int threads) {
   ascend_sim::LaunchOptions options;
   options.soc = soc;
   options.modes = (checks ? ascend_sim::kChecks : 0u) | (timeline ? ascend_sim::kTimeline : 0u);
   options.threads = threads;
   options.timeline.heads = heads;
   options.timeline.warm_l2 = warm_l2;
+  options.timeline.contention = contention;
   return options;
 }
 
@@ -45,18 +46,26 @@ py::dict Describe(const ascend_sim::LaunchResult& result) {
   for (int path = 1; path < static_cast<int>(ascend_sim::Path::kCount); ++path)
     bytes[ascend_sim::PathName(static_cast<ascend_sim::Path>(path))] = timeline.path_bytes[path];
   out["bytes"] = bytes;
+  py::dict pipes;  // (busy, work) as shares of the makespan
+  for (const bool aic : {true, false}) {
+    for (int pipe = 0; pipe < ascend_sim::kPipes; ++pipe) {
+      pipes[py::make_tuple(aic ? "AIC" : "AIV", ascend_sim::PipeName(pipe))] =
+          py::make_tuple(timeline.BusyShare(aic, pipe), timeline.WorkShare(aic, pipe));
+    }
+  }
+  out["pipes"] = pipes;
   out["trace"] = py::cpp_function([keep = result.timeline] { return keep->ChromeTrace(); });
   return out;
 }
 
 py::dict Forward(const HostProblem& built, const py::dict& tensors, const std::string& soc, int cores, bool checks,
-                 bool timeline, bool heads, bool warm_l2, int threads) {
+                 bool timeline, bool heads, bool warm_l2, bool contention, int threads) {
   const ForwardBuffers buffers = {
       BufferOf(tensors, "query"),         BufferOf(tensors, "key"),          BufferOf(tensors, "value"),
       BufferOf(tensors, "query_rope"),    BufferOf(tensors, "key_rope"),     BufferOf(tensors, "pse"),
       BufferOf(tensors, "atten_mask"),    BufferOf(tensors, "dropout_mask"), BufferOf(tensors, "sink"),
       BufferOf(tensors, "attention_out"), BufferOf(tensors, "softmax_max"),  BufferOf(tensors, "softmax_sum")};
-  const ascend_sim::LaunchOptions options = OptionsOf(soc, checks, timeline, heads, warm_l2, threads);
+  const ascend_sim::LaunchOptions options = OptionsOf(soc, checks, timeline, heads, warm_l2, contention, threads);
   ascend_sim::LaunchResult result;
   {
     const py::gil_scoped_release release;
@@ -109,7 +118,7 @@ PYBIND11_MODULE(_S, m) {
   });
   m.def("forward", &npu_fa::Forward, py::arg("problem"), py::arg("tensors"), py::kw_only(),
         py::arg("soc") = "Ascend910B2", py::arg("cores") = 0, py::arg("checks") = true, py::arg("timeline") = false,
-        py::arg("heads") = true, py::arg("warm_l2") = false, py::arg("threads") = 0,
+        py::arg("heads") = true, py::arg("warm_l2") = false, py::arg("contention") = true, py::arg("threads") = 0,
         "Runs flash_attention_score; tensors: name -> (address, bytes). Raises KernelFault.");
   m.def("forward_tiling", &npu_fa::ForwardTiling, py::arg("problem"), py::kw_only(), py::arg("soc") = "Ascend910B2",
         py::arg("cores") = 0);

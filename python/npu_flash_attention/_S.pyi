@@ -22,13 +22,15 @@ def forward(
     timeline: bool = False,
     heads: bool = True,
     warm_l2: bool = False,
+    contention: bool = True,
     threads: int = 0,
 ) -> dict[str, Any]:
     """Runs flash_attention_score. `tensors` maps names to (address, bytes); a name that is missing is an absent tensor.
 
     Returns:
         What the launch reported: instructions, printed, and with `timeline` cycles, microseconds, summary, bytes (by
-        path) and trace (a function that gives the trace as JSON).
+        path), pipes ((core, pipe) -> shares of the makespan it is busy and works) and trace (a function that gives the
+        trace as JSON).
 
     Raises:
         KernelFault: the kernel broke a rule.

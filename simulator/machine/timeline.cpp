@@ -409,6 +409,10 @@ class Replay {
 
   // Everybody gets its own rate, cut in proportion where all together pass what L2 (each direction) or DDR has.
   void ShareOut() {
+    if (!options_.contention) {
+      for (Transfer& transfer : transfers_) transfer.rate = transfer.own_rate;
+      return;
+    }
     double read = 0, write = 0;
     for (const Transfer& transfer : transfers_) (transfer.write ? write : read) += transfer.own_rate;
     const double read_cut = std::min(1.0, soc_.l2_read_rate * soc_.aic_count / std::max(read, 1.0));

@@ -13,9 +13,10 @@
 namespace ascend_sim {
 
 struct TimelineOptions {
-  bool heads = true;     // start-up cost of every instruction
-  bool launch = false;   // cost of launching the kernel
-  bool warm_l2 = false;  // GM is in L2 when the kernel starts
+  bool heads = true;       // start-up cost of every instruction
+  bool launch = false;     // cost of launching the kernel
+  bool warm_l2 = false;    // GM is in L2 when the kernel starts
+  bool contention = true;  // cores share what L2 and DDR have; else each moves at its own rate, as if alone
 };
 
 // One instruction in time; cycles from the start of the kernel.

@@ -84,7 +84,8 @@ ascend_sim::LaunchResult LaunchKernel(const Library& library, const std::string&
                                       int block_dim, bool checks, bool timeline, int threads, const std::string& soc,
                                       const std::string& kernel_type, uint64_t tiling_key,
                                       const std::vector<size_t>& uninitialised, bool heads, bool launch_cost,
-                                      bool warm_l2, const std::vector<std::pair<std::string, int>>& drop) {
+                                      bool warm_l2, bool contention,
+                                      const std::vector<std::pair<std::string, int>>& drop) {
   void* function = library.Find(name);
   if (arrays.size() > kMaxArguments) throw std::invalid_argument("args: expected at most 16 arrays");
   ascend_sim::GmSpace gm;
@@ -113,6 +114,7 @@ ascend_sim::LaunchResult LaunchKernel(const Library& library, const std::string&
   options.timeline.heads = heads;
   options.timeline.launch = launch_cost;
   options.timeline.warm_l2 = warm_l2;
+  options.timeline.contention = contention;
   options.dropped = drop;
   const size_t count = arrays.size();
   const py::gil_scoped_release release;
@@ -209,7 +211,7 @@ PYBIND11_MODULE(_simulator, module) {
            py::arg("checks") = true, py::arg("timeline") = false, py::arg("threads") = 0,
            py::arg("soc") = "Ascend910B2", py::arg("kernel_type") = "auto", py::arg("tiling_key") = 0,
            py::arg("uninitialised") = std::vector<size_t>{}, py::arg("heads") = true, py::arg("launch_cost") = false,
-           py::arg("warm_l2") = false, py::arg("drop") = std::vector<std::pair<std::string, int>>{},
+           py::arg("warm_l2") = false, py::arg("contention") = true, py::arg("drop") = std::vector<std::pair<std::string, int>>{},
            "Runs extern \"C\" kernel `name`, whose parameters are GM addresses, on C-contiguous numpy arrays (None: a\n"
            "null address). Arrays that are not writeable may not be written; the contents of args[i] for i in\n"
            "`uninitialised` count as never written. `drop` lists (file name, line) of flags and barriers to leave out, "

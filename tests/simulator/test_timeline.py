@@ -61,6 +61,12 @@ def test_l2_is_shared_by_those_who_use_it(kernels) -> None:
     assert all_cores.cycles == pytest.approx(2 * alone.cycles), "48 get half each"
 
 
+def test_without_contention_everybody_moves_at_its_own_rate(kernels) -> None:
+    alone = timeline(kernels, "timeline_read", 1, 1, heads=False, warm_l2=True)
+    crowd = timeline(kernels, "timeline_read", 1, 2 * CORES, heads=False, contention=False)
+    assert crowd.cycles == pytest.approx(alone.cycles)
+
+
 def test_cold_data_comes_through_ddr(kernels) -> None:
     blocks = 2 * CORES
     cold = timeline(kernels, "timeline_read", 1, blocks, heads=False)

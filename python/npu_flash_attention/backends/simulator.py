@@ -24,8 +24,9 @@ class Options:
     """How the simulator runs.
 
     soc: chip, as the toolkit names it. cores: AI cores to use, 0 for all of the chip. checks: bounds, alignment and
-    races. timeline: lay the run out in time; the result is in `last_run`. heads: with start-up costs. warm_l2: GM is in L2 when
-    the kernel starts. threads: host threads, 0 for one a processor.
+    races. timeline: lay the run out in time; the result is in `last_run`. heads: with start-up costs. warm_l2: GM is in
+    L2 when the kernel starts. contention: cores share the bandwidth of L2 and DDR; without it each moves at its own
+    rate. threads: host threads, 0 for one a processor.
     """
 
     soc: str = "Ascend910B2"
@@ -34,12 +35,14 @@ class Options:
     timeline: bool = False
     heads: bool = True
     warm_l2: bool = False
+    contention: bool = True
     threads: int = 0
 
 
 OPTIONS = Options()
 last_run: dict[str, Any] = {}
-"""What the last launch reported: instructions, and with `timeline` cycles, bytes by path, a summary and a trace."""
+"""What the last launch reported: instructions, and with `timeline` cycles, bytes by path, the share of the makespan that
+each (core, pipe) is (busy, working without start-up costs), a summary and a trace."""
 
 _TENSORS = ("query", "key", "value", "query_rope", "key_rope", "pse", "atten_mask", "dropout_mask", "sink")
 
@@ -62,7 +65,7 @@ class SimulatorBackend:
         if call.query.dtype == torch.float64:
             return "query is float64, the chip computes float16, bfloat16 and float32"
         try:
-            _S.forward_tiling(problem, soc=OPTIONS.soc)
+            forward_tiling(problem)
         except ValueError as error:
             return str(error)
         return None
@@ -98,6 +101,11 @@ class SimulatorBackend:
 
 def _is_packed(call: Call) -> bool:
     return call.input_layout.upper() == "TND"
+
+
+def forward_tiling(problem: Problem) -> dict[str, Any]:
+    """Block sizes, work split and memory of the forward kernel on all of the chip. Raises ValueError."""
+    return _S.forward_tiling(problem, soc=OPTIONS.soc)
 
 
 def _as_kernels_read(call: Call, problem: Problem) -> tuple[Call, Problem]:
