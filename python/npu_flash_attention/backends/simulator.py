@@ -58,8 +58,6 @@ class SimulatorBackend:
         return None
 
     def rejects(self, call: Call, problem: Problem) -> str | None:
-        from .. import _S
-
         if call.query.device.type != "cpu":
             return f"query is on {call.query.device}, the simulator runs on cpu"
         if call.query.dtype == torch.float64:
@@ -105,6 +103,8 @@ def _is_packed(call: Call) -> bool:
 
 def forward_tiling(problem: Problem) -> dict[str, Any]:
     """Block sizes, work split and memory of the forward kernel on all of the chip. Raises ValueError."""
+    from .. import _S
+
     return _S.forward_tiling(problem, soc=OPTIONS.soc)
 
 
