@@ -3,7 +3,7 @@ if(NOT TARGET ascend_simulator)
   add_subdirectory(${CMAKE_CURRENT_SOURCE_DIR}/simulator ${CMAKE_CURRENT_BINARY_DIR}/simulator)
 endif()
 add_library(npu_fa_simulator STATIC
-            op_kernel/flash_attention_score.cpp op_host/platform.cpp op_host/tiling.cpp op_host/launch_simulator.cpp)
+            op_kernel/flash_attention_score.cpp op_host/launch_simulator.cpp)
 target_compile_options(npu_fa_simulator PRIVATE -O2 ${NPU_FA_WARNINGS})
 target_link_libraries(npu_fa_simulator PUBLIC npu_fa_host ascend_simulator)
 

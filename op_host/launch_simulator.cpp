@@ -1,11 +1,10 @@
 #include "launch_simulator.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "tiling.h"
 
 extern "C" void flash_attention_score(uint8_t* query, uint8_t* key, uint8_t* value, uint8_t* query_rope,
                                       uint8_t* key_rope, uint8_t* bias, uint8_t* mask, uint8_t* drop_bits,
@@ -14,8 +13,6 @@ extern "C" void flash_attention_score(uint8_t* query, uint8_t* key, uint8_t* val
 
 namespace npu_fa {
 namespace {
-
-constexpr uint64_t kGmAlignment = 512;
 
 // The tensors of a call as regions of the simulated GM. Inputs may be views of one buffer: those become one region.
 class Regions {
@@ -53,34 +50,16 @@ class Regions {
   std::vector<Span> inputs_;
 };
 
-// The kernels read drop bits, as the operator's do; a generated stream is generated beforehand.
-std::vector<uint8_t> GeneratedBits(const AttentionProblem& p) {
-  std::vector<uint8_t> bits(static_cast<size_t>((p.drop_bits + 127) / 128 * 16));
-  for (uint64_t group = 0; group < bits.size() * 2; ++group) {
-    const PhiloxBlock words = DropoutWords(p.dropout.seed, p.dropout.offset, group);
-    for (uint64_t i = 0; i < 4; ++i)
-      bits[group / 2] |= static_cast<uint8_t>(KeepWord(p.dropout, words.word[i]) << (group % 2 * 4 + i));
-  }
-  return bits;
-}
-
-}  // namespace
-
-ascend_sim::LaunchResult ForwardOnSimulator(const HostProblem& built, const ForwardBuffers& b,
-                                            ascend_sim::LaunchOptions options, int32_t cores) {
-  const Tiling tiling = MakeForwardTiling(built, FindPlatform(options.soc), cores);
-  std::vector<uint8_t> blob = ArgumentBlob(built, tiling);
-  const uint64_t workspace_bytes = static_cast<uint64_t>(WorkspaceBytes(tiling));
-  const std::unique_ptr<uint8_t[]> memory(new uint8_t[workspace_bytes + kGmAlignment]);  // left as it comes
-  uint8_t* workspace = memory.get() + (kGmAlignment - reinterpret_cast<uintptr_t>(memory.get()) % kGmAlignment);
-
-  std::vector<uint8_t> generated;
-  if (built.problem.dropout.kind == DropoutKind::kPhilox) generated = GeneratedBits(built.problem);
-  const Buffer bits = generated.empty() ? b.drop_bits : Buffer{generated.data(), generated.size()};
+ascend_sim::LaunchResult Run(const LaunchPlan& plan, const ForwardBuffers& b, Buffer workspace,
+                             ascend_sim::LaunchOptions options) {
+  CheckWorkspace(plan, workspace);
+  auto* const scratch = static_cast<uint8_t*>(workspace.data);
+  uint8_t* const blob = scratch + BlobOffset(plan);
+  std::memcpy(blob, plan.blob.data(), plan.blob.size());
 
   Regions regions;
-  regions.Output("workspace", {workspace, workspace_bytes});
-  regions.Input("tiling", {blob.data(), blob.size()});
+  regions.Output("workspace", {scratch, BlobOffset(plan)});
+  regions.Input("tiling", {blob, plan.blob.size()});
   uint8_t* const query = regions.Input("query", b.query);
   uint8_t* const key = regions.Input("key", b.key);
   uint8_t* const value = regions.Input("value", b.value);
@@ -88,18 +67,41 @@ ascend_sim::LaunchResult ForwardOnSimulator(const HostProblem& built, const Forw
   uint8_t* const key_rope = regions.Input("key_rope", b.key_rope);
   uint8_t* const bias = regions.Input("pse", b.bias);
   uint8_t* const mask = regions.Input("atten_mask", b.mask);
-  uint8_t* const drop_bits = regions.Input("drop_mask", bits);
+  uint8_t* const drop_bits = regions.Input("drop_mask", b.drop_bits);
   uint8_t* const sink = regions.Input("sink", b.sink);
   uint8_t* const out = regions.Output("attention_out", b.out);
   uint8_t* const softmax_max = regions.Output("softmax_max", b.softmax_max);
   uint8_t* const softmax_sum = regions.Output("softmax_sum", b.softmax_sum);
-  options.block_dim = tiling.cores;
+  options.block_dim = plan.cores;
   return ascend_sim::Launch(
       [&] {
         flash_attention_score(query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink, out, softmax_max,
-                              softmax_sum, workspace, blob.data());
+                              softmax_sum, scratch, blob);
       },
       regions.Finish(), options);
+}
+
+}  // namespace
+
+ascend_sim::LaunchResult ForwardOnSimulator(const HostProblem& built, ForwardBuffers buffers,
+                                            const ascend_sim::LaunchOptions& options, int32_t cores) {
+  const LaunchPlan plan = PlanForward(built, FindPlatform(options.soc), cores);
+  const std::unique_ptr<uint8_t[]> memory(new uint8_t[plan.workspace_bytes + kGmAlignment]);  // left as it comes
+  uint8_t* workspace = memory.get() + (kGmAlignment - reinterpret_cast<uintptr_t>(memory.get()) % kGmAlignment);
+
+  std::vector<uint8_t> generated;
+  if (built.problem.dropout.kind == DropoutKind::kPhilox) {
+    generated = GeneratedDropBits(built.problem);
+    buffers.drop_bits = {generated.data(), generated.size()};
+  }
+  return Run(plan, buffers, {workspace, plan.workspace_bytes}, options);
+}
+
+std::string LaunchSoc() { return ascend_sim::LaunchOptions().soc; }
+
+void LaunchForward(const LaunchPlan& plan, const ForwardBuffers& buffers, Buffer workspace, void* stream) {
+  if (stream != nullptr) throw LaunchError("stream: the simulator runs a launch at once, it has no streams");
+  Run(plan, buffers, workspace, {});
 }
 
 }  // namespace npu_fa

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "blob.h"
 #include "require.h"
 
 namespace npu_fa {
@@ -183,11 +184,10 @@ int64_t WorkspaceBytes(const Tiling& t) { return CheckedProduct("workspace", {t.
 
 std::vector<uint8_t> ArgumentBlob(const HostProblem& built, const Tiling& tiling) {
   const size_t sequences = built.sequences.size() * sizeof(Sequence);
-  std::vector<uint8_t> blob(sizeof(AttentionProblem) + sizeof(Tiling) + sequences);
+  std::vector<uint8_t> blob(kBlobSequences + sequences);
   std::memcpy(blob.data(), &built.problem, sizeof(AttentionProblem));
-  std::memcpy(blob.data() + sizeof(AttentionProblem), &tiling, sizeof(Tiling));
-  if (sequences > 0)
-    std::memcpy(blob.data() + sizeof(AttentionProblem) + sizeof(Tiling), built.sequences.data(), sequences);
+  std::memcpy(blob.data() + kBlobTiling, &tiling, sizeof(Tiling));
+  if (sequences > 0) std::memcpy(blob.data() + kBlobSequences, built.sequences.data(), sequences);
   return blob;
 }
 

@@ -1,8 +1,8 @@
 // Tiles in and out: strided rows in GM to and from L1 and UB.
 #pragma once
 
+#include "blob.h"
 #include "kernel_operator.h"
-#include "schedule.h"
 
 namespace npu_fa {
 
@@ -46,8 +46,8 @@ struct Arguments {
 
   FA_INLINE void Read(GM_ADDR blob) {
     ReadStruct(problem, blob);
-    ReadStruct(tiling, blob + sizeof(AttentionProblem));
-    sequences.address = blob + sizeof(AttentionProblem) + sizeof(Tiling);
+    ReadStruct(tiling, blob + kBlobTiling);
+    sequences.address = blob + kBlobSequences;
   }
 };
 

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "launch.h"
 #include "problem_builder.h"
 #include "require.h"
 #include "scalar.h"
@@ -340,6 +341,23 @@ PYBIND11_MODULE(_C, m) {
       "Validates a call and returns its Problem, which keeps `tensors` alive; raises AttentionError.");
   m.def("dropout_gen_mask", &DropoutGenMask, py::arg("numels"), py::arg("drop_prob"), py::arg("seed"),
         py::arg("offset"), "Packed dropout bits (uint8, LSB first, 1 = keep) of the operator's stream.");
+  m.def(
+      "plan_forward",
+      [](const HostProblem& built, const std::string& soc, int32_t cores) {
+        const LaunchPlan plan = PlanForward(built, FindPlatform(soc), cores);
+        const py::bytes blob(reinterpret_cast<const char*>(plan.blob.data()), plan.blob.size());
+        return py::make_tuple(blob, plan.cores, plan.workspace_bytes);
+      },
+      py::arg("problem"), py::arg("soc"), py::arg("cores") = 0,
+      "(argument blob, AI cores, bytes of work space) of the forward on a chip; raises ValueError where it cannot "
+      "run.");
+  m.def(
+      "generated_drop_bits",
+      [](const HostProblem& built) {
+        const std::vector<uint8_t> bits = GeneratedDropBits(built.problem);
+        return py::array_t<uint8_t>(static_cast<py::ssize_t>(bits.size()), bits.data());
+      },
+      py::arg("problem"), "The problem's dropout stream as packed bits (uint8, LSB first, 1 = keep).");
   m.attr("EMPTY_ROW_MAX") = kEmptyRowMax;
   m.attr("EMPTY_ROW_SUM") = kEmptyRowSum;
 }

@@ -1,0 +1,44 @@
+#include "launch.h"
+
+#include "require.h"
+#include "semantics.h"
+#include "tiling.h"
+
+namespace npu_fa {
+namespace {
+
+uint64_t Aligned(uint64_t bytes) { return (bytes + kGmAlignment - 1) / kGmAlignment * kGmAlignment; }
+
+}  // namespace
+
+LaunchPlan PlanForward(const HostProblem& built, const Platform& platform, int32_t cores) {
+  const Tiling tiling = MakeForwardTiling(built, platform, cores);
+  LaunchPlan plan;
+  plan.blob = ArgumentBlob(built, tiling);
+  plan.cores = tiling.cores;
+  plan.workspace_bytes = Aligned(static_cast<uint64_t>(WorkspaceBytes(tiling))) + Aligned(plan.blob.size());
+  return plan;
+}
+
+std::vector<uint8_t> GeneratedDropBits(const AttentionProblem& p) {
+  std::vector<uint8_t> bits(static_cast<size_t>((p.drop_bits + 127) / 128 * 16));
+  for (uint64_t group = 0; group < bits.size() * 2; ++group) {
+    const PhiloxBlock words = DropoutWords(p.dropout.seed, p.dropout.offset, group);
+    for (uint64_t i = 0; i < 4; ++i)
+      bits[group / 2] |= static_cast<uint8_t>(KeepWord(p.dropout, words.word[i]) << (group % 2 * 4 + i));
+  }
+  return bits;
+}
+
+uint64_t BlobOffset(const LaunchPlan& plan) { return plan.workspace_bytes - Aligned(plan.blob.size()); }
+
+void CheckWorkspace(const LaunchPlan& plan, const Buffer& workspace) {
+  if (workspace.data == nullptr || workspace.bytes < plan.workspace_bytes)
+    throw std::invalid_argument(
+        Text("workspace: expected ", plan.workspace_bytes, " bytes, got ", workspace.data ? workspace.bytes : 0));
+  if (reinterpret_cast<uintptr_t>(workspace.data) % kGmAlignment != 0)
+    throw std::invalid_argument(Text("workspace: expected an address that is a multiple of ", kGmAlignment, ", got ",
+                                     reinterpret_cast<uintptr_t>(workspace.data)));
+}
+
+}  // namespace npu_fa

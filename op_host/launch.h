@@ -1,0 +1,61 @@
+// How a call reaches the machine. A plan says what a launch needs before any memory is there; Launch* queues the
+// kernel. Two files stand behind Launch*: launch_npu.cpp (a card) and launch_simulator.cpp (a simulated chip).
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "platform.h"
+#include "problem_builder.h"
+
+namespace npu_fa {
+
+// Memory of the device, in GM.
+struct Buffer {
+  void* data = nullptr;
+  uint64_t bytes = 0;
+};
+
+// In the order of the kernel's parameters.
+struct ForwardBuffers {
+  Buffer query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink;  // read; empty where absent
+  Buffer out, softmax_max, softmax_sum;                                         // written whole
+};
+
+struct LaunchPlan {
+  std::vector<uint8_t> blob;     // {AttentionProblem, Tiling, Sequence[]} of op_kernel/blob.h
+  int32_t cores = 0;             // AI cores
+  uint64_t workspace_bytes = 0;  // of device memory, at a multiple of kGmAlignment; the blob goes to its end
+};
+
+constexpr uint64_t kGmAlignment = 512;
+
+// Throws AttentionError. `cores` as in MakeForwardTiling.
+LaunchPlan PlanForward(const HostProblem& built, const Platform& platform, int32_t cores = 0);
+
+// The dropout stream of a problem that names a seed: the kernels read bits, as the operator's do.
+std::vector<uint8_t> GeneratedDropBits(const AttentionProblem& problem);
+
+// Where the blob lies in the work space.
+uint64_t BlobOffset(const LaunchPlan& plan);
+
+// The machine refused.
+class LaunchError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The chip that Launch* runs on, as the toolkit names it. Throws LaunchError.
+std::string LaunchSoc();
+
+// Queues flash_attention_score on `stream` and returns. The plan is free to go when this returns; buffers and workspace
+// are in use until the stream has come by. Where there is dropout, drop_bits holds its bits.
+// Safe to call from many threads. Throws LaunchError, std::invalid_argument for a work space that is too small.
+void LaunchForward(const LaunchPlan& plan, const ForwardBuffers& buffers, Buffer workspace, void* stream);
+
+// For the twins: throws std::invalid_argument for a work space that does not fit the plan.
+void CheckWorkspace(const LaunchPlan& plan, const Buffer& workspace);
+
+}  // namespace npu_fa
