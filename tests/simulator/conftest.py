@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from types import ModuleType
 
+import compiled
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def build_folder() -> Path:
-    """NPU_FA_SIMULATOR_BUILD, or a folder of this checkout and interpreter under the system's temporary folder."""
-    if folder := os.environ.get("NPU_FA_SIMULATOR_BUILD"):
-        return Path(folder)
-    key = hashlib.sha256(f"{ROOT}{sys.executable}{os.getuid()}".encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"npu_fa_simulator_{key}"
-
-
-def run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}")
-
-
-def build_target(folder: Path, target: str) -> None:
-    jobs = os.environ.get("NPU_FA_BUILD_JOBS", str(os.cpu_count() or 1))
-    run("cmake", "--build", str(folder), "-j", jobs, "--target", target)
 
 
 class Kernels:
@@ -47,7 +22,7 @@ class Kernels:
     def _library(self, family: str) -> object:
         if family not in self._libraries:
             try:
-                build_target(self._folder, f"{family}_test_kernels")
+                compiled.build_target(self._folder, f"{family}_test_kernels")
                 self._libraries[family] = self._simulator.Library(str(self._folder / f"{family}_test_kernels.so"))
             except RuntimeError as error:
                 self._libraries[family] = error  # once is enough
@@ -69,13 +44,10 @@ class Kernels:
 @pytest.fixture(scope="session")
 def built() -> Path:
     """The build folder, with the Python module in it."""
-    folder = build_folder()
-    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    run(
-        *("cmake", "-S", str(ROOT / "simulator"), "-B", str(folder), *generator),
-        *("-DNPU_FA_BUILD_SIMULATOR_TESTS=ON", f"-DPython_EXECUTABLE={sys.executable}"),
-    )
-    build_target(folder, "_simulator")
+    given = os.environ.get("NPU_FA_SIMULATOR_BUILD")
+    folder = Path(given) if given else compiled.build_folder("simulator")
+    compiled.configure(compiled.ROOT / "simulator", folder, "-DNPU_FA_BUILD_SIMULATOR_TESTS=ON")
+    compiled.build_target(folder, "_simulator")
     return folder
 
 

@@ -170,20 +170,39 @@ def golden_results(inputs: Inputs) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in results.items() if tensor is not None}
 
 
-def judge(inputs: Inputs, results: dict[str, Tensor], referee: bool = False) -> list[Comparison]:
-    """Compares results with the golden model; with `referee`, the golden model with plain PyTorch in float64 too."""
+@dataclasses.dataclass
+class References:
+    """What the results of a case are judged by, by name."""
+
+    exact: dict[str, Tensor]  # float64
+    plain: dict[str, Tensor]  # of plain PyTorch in the case's dtype; none for float64
+    floor: dict[str, Tensor]
+
+
+def references(inputs: Inputs) -> References:
     exact = golden_results(inputs)
-    double = inputs.query.dtype == torch.float64
+    if inputs.query.dtype == torch.float64:
+        return References(exact, {}, {})
     clean = build(inputs.case, poison=False) if inputs.case.poison else inputs
-    standard: dict[str, Tensor] = {} if double else plain(clean)
-    floor: dict[str, Tensor] = {} if double else floors(clean, exact)
+    return References(exact, plain(clean), floors(clean, exact))
+
+
+def judge(
+    inputs: Inputs, results: dict[str, Tensor], referee: bool = False, by: References | None = None
+) -> list[Comparison]:
+    """Compares results with the golden model; with `referee`, the golden model with plain PyTorch in float64 too.
+
+    by: the references of the inputs where they are at hand.
+    """
+    by = by or references(inputs)
     comparisons = [_check_dtypes(inputs, results)]
     for name, got in results.items():
         base = name.removeprefix("grad.")
-        comparisons.append(compare(name, got, exact[base], standard.get(base), floor.get(base)))
+        comparisons.append(compare(name, got, by.exact[base], by.plain.get(base), by.floor.get(base)))
     if referee:
+        clean = build(inputs.case, poison=False) if inputs.case.poison else inputs
         independent = plain(clean, torch.float64)
-        comparisons += [compare(f"golden.{name}", exact[name], independent[name]) for name in exact]
+        comparisons += [compare(f"golden.{name}", by.exact[name], independent[name]) for name in by.exact]
     return comparisons
 
 

@@ -1,0 +1,198 @@
+"""The bugs: what to replace in which file of op_kernel. Each text occurs once in its file."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    name: str
+    what: str  # is wrong then
+    file: str  # of op_kernel
+    search: str
+    replace: str
+    backward: bool = False  # the battery runs the gradient
+    dtype: str = "float16"  # the only one compiled
+
+
+FORWARD = (
+    Mutation(
+        "scores_wait_dropped",
+        "the vector core does not wait for its scores",
+        "forward.h",
+        "AscendC::CrossCoreWaitFlag(kScoresReady);",
+        "",
+    ),
+    Mutation(
+        "products_flag_dropped",
+        "the cube never says that P V is there",
+        "forward.h",
+        "AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_FIX>(kProductsReady);",
+        "{}",
+    ),
+    Mutation(
+        "result_event_dropped",
+        "a product does not wait until its place in L0C has been stored",
+        "cube.h",
+        "if (first) AscendC::WaitFlag<HardEvent::FIX_M>(tile);",
+        "",
+    ),
+    Mutation(
+        "barrier_missing",
+        "no PipeBarrier between the exponentials and their sum",
+        "online_softmax.h",
+        "    AscendC::Exp(tile.x, tile.x, tile.Elements());\n    VectorBarrier();",
+        "    AscendC::Exp(tile.x, tile.x, tile.Elements());",
+    ),
+    Mutation(
+        "ring_too_short",
+        "two stages share one slot of the scores",
+        "handoff.h",
+        "return scores_[stage % kRingSlots * score_elements_];",
+        "return scores_[stage % (kRingSlots - 1) * score_elements_];",
+    ),
+    Mutation(
+        "last_key_lost",
+        "the last key of a piece is not loaded",
+        "forward_operands.h",
+        "Min(kKeyPiece, stage.columns.end - column)",
+        "Min(kKeyPiece, stage.columns.end - column) - 1",
+    ),
+    Mutation(
+        "value_beyond_the_end",
+        "one value behind the last key is loaded",
+        "forward_operands.h",
+        "Min(tiling_->value_piece, stage.columns.end - column)",
+        "Min(tiling_->value_piece, stage.columns.end - column + 1)",
+    ),
+    Mutation(
+        "band_one_further",
+        "each row sees one column more on the right",
+        "score_modifiers.h",
+        "high = place.row + band.hi - column",
+        "high = place.row + band.hi - column + 1",
+    ),
+    Mutation(
+        "window_one_shorter",
+        "each row sees one column less on the left",
+        "score_modifiers.h",
+        "low = place.row + band.lo - column",
+        "low = place.row + band.lo - column + 1",
+    ),
+    Mutation(
+        "prefix_ignored",
+        "columns that all rows see are treated like the others",
+        "score_modifiers.h",
+        "if (band.prefix > column) {",
+        "if (false) {",
+    ),
+    Mutation(
+        "mask_upside_down",
+        "a dense mask hides what it should show",
+        "score_modifiers.h",
+        "AscendC::CMPMODE::EQ, tile.Elements()",
+        "AscendC::CMPMODE::NE, tile.Elements()",
+    ),
+    Mutation(
+        "scale_before_bias",
+        "scale x s + pse where pse_type 1 wants scale x (s + pse)",
+        "score_modifiers.h",
+        "const npu_fa::Bias& bias = problem_->bias;\n    if (bias.order ==",
+        "npu_fa::Bias bias = problem_->bias;\n    bias.order = BiasOrder::kScaleThenAdd;\n    if (bias.order ==",
+    ),
+    Mutation(
+        "wrong_kv_head",
+        "query heads are dealt to the key heads in turn",
+        "semantics.h",
+        "return q_head / (p.q_heads / p.kv_heads);",
+        "return q_head % p.kv_heads;",
+    ),
+    Mutation(
+        "kept_weight_missing",
+        "dropout without 1 / keep_prob",
+        "forward.h",
+        "softmax_.BeginNormalise(n, tiling_->inverse_keep);",
+        "softmax_.BeginNormalise(n, 1.0f);",
+    ),
+    Mutation(
+        "drop_bits_not_shifted",
+        "rows whose drop bits begin within a byte use those of the byte's begin",
+        "score_modifiers.h",
+        "row * place.sequence.kv_len) % 8;",
+        "row * place.sequence.kv_len) % 8 * 0;",
+    ),
+    Mutation(
+        "old_sum_forgotten",
+        "the sum of a row is that of its last stage",
+        "online_softmax.h",
+        "AscendC::MulAddDst(sum_[now_], before_sum_, factor_[now_], rows_);",
+        "",
+    ),
+    Mutation(
+        "output_not_rescaled",
+        "O is not multiplied when the maximum of a row grows",
+        "online_softmax.h",
+        "AscendC::Sub(factor_[now_], negative_max_[now_], before_max_, rows_);",
+        "AscendC::Sub(factor_[now_], before_max_, before_max_, rows_);",
+    ),
+    Mutation(
+        "output_of_the_block_before",
+        "a block starts from the O that the block before left",
+        "online_softmax.h",
+        "    if (first) {\n      AscendC::Adds(output, product",
+        "    if (false) {\n      AscendC::Adds(output, product",
+    ),
+    Mutation(
+        "empty_rows_not_cleared",
+        "rows that see nothing are divided by their sum, which is 0",
+        "online_softmax.h",
+        "SelectOr(start_sum_, start_sum_, 0.0f);",
+        "",
+    ),
+    Mutation(
+        "sink_not_counted",
+        "the sum starts without the sink",
+        "online_softmax.h",
+        "has_sink ? 1.0f : 0.0f",
+        "0.0f",
+    ),
+    Mutation(
+        "statistics_order",
+        "statistics of layout TND are written head by head and the others token by token",
+        "semantics.h",
+        "(p.statistics_by_token ? q * p.q_heads + head : head * s.q_len + q)",
+        "(!p.statistics_by_token ? q * p.q_heads + head : head * s.q_len + q)",
+    ),
+    Mutation(
+        "slope_distance_unshifted",
+        "slopes ignore q_start_idx and kv_start_idx",
+        "score_modifiers.h",
+        "column - place.row - row + place.sequence.position_shift",
+        "column - place.row - row",
+    ),
+    Mutation(
+        "depth_piece_repeated",
+        "a head that takes two products multiplies its first half twice",
+        "cube.h",
+        "params.kStartPt = depth_begin;",
+        "params.kStartPt = 0;",
+    ),
+    Mutation(
+        "rope_offset",
+        "the rope part of Q is read where the rest of Q lies",
+        "forward_operands.h",
+        "QueryOffset(problem_->q_rope, block.sequence, block.head, row)",
+        "QueryOffset(problem_->q, block.sequence, block.head, row)",
+        dtype="bfloat16",
+    ),
+    Mutation(
+        "rows_beyond_the_last",
+        "rows that pad a tile are written like queries",
+        "forward.h",
+        "Larger(Smaller(end, queries) - begin, 0)",
+        "Larger(end - begin, 0)",
+    ),
+)
+
+MUTATIONS = FORWARD
