@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "aclrtlaunch_flash_attention_score.h"
+#include "aclrtlaunch_flash_attention_score_grad.h"
 
 namespace npu_fa {
 namespace {
@@ -28,4 +29,11 @@ extern "C" __attribute__((visibility("default"))) uint32_t npu_fa_flash_attentio
                                                                                         void* const* arguments,
                                                                                         size_t count) {
   return npu_fa::Enter(ACLRT_LAUNCH_KERNEL(flash_attention_score), cores, stream, arguments, count);
+}
+
+extern "C" __attribute__((visibility("default"))) uint32_t npu_fa_flash_attention_score_grad(uint32_t cores,
+                                                                                             void* stream,
+                                                                                             void* const* arguments,
+                                                                                             size_t count) {
+  return npu_fa::Enter(ACLRT_LAUNCH_KERNEL(flash_attention_score_grad), cores, stream, arguments, count);
 }

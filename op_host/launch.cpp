@@ -1,5 +1,6 @@
 #include "launch.h"
 
+#include "backward_tiling.h"
 #include "require.h"
 #include "semantics.h"
 #include "tiling.h"
@@ -17,6 +18,15 @@ LaunchPlan PlanForward(const HostProblem& built, const Platform& platform, int32
   plan.blob = ArgumentBlob(built, tiling);
   plan.cores = tiling.cores;
   plan.workspace_bytes = Aligned(static_cast<uint64_t>(WorkspaceBytes(tiling))) + Aligned(plan.blob.size());
+  return plan;
+}
+
+LaunchPlan PlanBackward(const HostProblem& built, const Platform& platform, int32_t cores, bool deterministic) {
+  const BackwardTiling tiling = MakeBackwardTiling(built, platform, cores, deterministic);
+  LaunchPlan plan;
+  plan.blob = ArgumentBlob(built, tiling);
+  plan.cores = tiling.cores;
+  plan.workspace_bytes = Aligned(static_cast<uint64_t>(tiling.workspace_bytes)) + Aligned(plan.blob.size());
   return plan;
 }
 

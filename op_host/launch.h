@@ -24,6 +24,14 @@ struct ForwardBuffers {
   Buffer out, softmax_max, softmax_sum;                                         // written whole
 };
 
+struct BackwardBuffers {
+  Buffer query, key, value, dy, query_rope, key_rope, bias, mask, drop_bits, sink;  // read; empty where absent
+  Buffer softmax_max, softmax_sum, attention_in;                                    // read
+  Buffer dq, dk, dv, dq_rope, dk_rope;  // written: the rows and keys of all sequences
+  Buffer dbias;                         // float32, addressed like the bias; added to, where wanted
+  Buffer dsink;                         // written whole
+};
+
 struct LaunchPlan {
   std::vector<uint8_t> blob;     // {AttentionProblem, Tiling, Sequence[]} of op_kernel/blob.h
   int32_t cores = 0;             // AI cores
@@ -34,6 +42,8 @@ constexpr uint64_t kGmAlignment = 512;
 
 // Throws AttentionError. `cores` as in MakeForwardTiling.
 LaunchPlan PlanForward(const HostProblem& built, const Platform& platform, int32_t cores = 0);
+LaunchPlan PlanBackward(const HostProblem& built, const Platform& platform, int32_t cores = 0,
+                        bool deterministic = false);
 
 // The dropout stream of a problem that names a seed: the kernels read bits, as the operator's do.
 std::vector<uint8_t> GeneratedDropBits(const AttentionProblem& problem);
@@ -54,6 +64,8 @@ std::string LaunchSoc();
 // are in use until the stream has come by. Where there is dropout, drop_bits holds its bits.
 // Safe to call from many threads. Throws LaunchError, std::invalid_argument for a work space that is too small.
 void LaunchForward(const LaunchPlan& plan, const ForwardBuffers& buffers, Buffer workspace, void* stream);
+// The same with flash_attention_score_grad.
+void LaunchBackward(const LaunchPlan& plan, const BackwardBuffers& buffers, Buffer workspace, void* stream);
 
 // For the twins: throws std::invalid_argument for a work space that does not fit the plan.
 void CheckWorkspace(const LaunchPlan& plan, const Buffer& workspace);

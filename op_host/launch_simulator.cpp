@@ -10,6 +10,12 @@ extern "C" void flash_attention_score(uint8_t* query, uint8_t* key, uint8_t* val
                                       uint8_t* key_rope, uint8_t* bias, uint8_t* mask, uint8_t* drop_bits,
                                       uint8_t* sink, uint8_t* out, uint8_t* softmax_max, uint8_t* softmax_sum,
                                       uint8_t* workspace, uint8_t* blob);
+extern "C" void flash_attention_score_grad(uint8_t* query, uint8_t* key, uint8_t* value, uint8_t* dy,
+                                           uint8_t* query_rope, uint8_t* key_rope, uint8_t* bias, uint8_t* mask,
+                                           uint8_t* drop_bits, uint8_t* sink, uint8_t* softmax_max,
+                                           uint8_t* softmax_sum, uint8_t* attention_in, uint8_t* dq, uint8_t* dk,
+                                           uint8_t* dv, uint8_t* dq_rope, uint8_t* dk_rope, uint8_t* dbias,
+                                           uint8_t* dsink, uint8_t* workspace, uint8_t* blob);
 
 namespace npu_fa {
 namespace {
@@ -26,6 +32,12 @@ class Regions {
   uint8_t* Output(const char* name, const Buffer& buffer) {
     if (buffer.bytes == 0) return nullptr;
     gm_.Add(name, buffer.data, buffer.bytes, false, false);
+    return static_cast<uint8_t*>(buffer.data);
+  }
+  // Holds something from the start that the kernel adds to.
+  uint8_t* Sum(const char* name, const Buffer& buffer) {
+    if (buffer.bytes == 0) return nullptr;
+    gm_.Add(name, buffer.data, buffer.bytes, false, true);
     return static_cast<uint8_t*>(buffer.data);
   }
   ascend_sim::GmSpace& Finish() {
@@ -50,16 +62,22 @@ class Regions {
   std::vector<Span> inputs_;
 };
 
-ascend_sim::LaunchResult Run(const LaunchPlan& plan, const ForwardBuffers& b, Buffer workspace,
-                             ascend_sim::LaunchOptions options) {
+// Enters work space and blob; returns the blob's address.
+uint8_t* PlaceBlob(Regions& regions, const LaunchPlan& plan, const Buffer& workspace) {
   CheckWorkspace(plan, workspace);
   auto* const scratch = static_cast<uint8_t*>(workspace.data);
   uint8_t* const blob = scratch + BlobOffset(plan);
   std::memcpy(blob, plan.blob.data(), plan.blob.size());
-
-  Regions regions;
   regions.Output("workspace", {scratch, BlobOffset(plan)});
   regions.Input("tiling", {blob, plan.blob.size()});
+  return blob;
+}
+
+ascend_sim::LaunchResult Run(const LaunchPlan& plan, const ForwardBuffers& b, Buffer workspace,
+                             ascend_sim::LaunchOptions options) {
+  Regions regions;
+  uint8_t* const blob = PlaceBlob(regions, plan, workspace);
+  auto* const scratch = static_cast<uint8_t*>(workspace.data);
   uint8_t* const query = regions.Input("query", b.query);
   uint8_t* const key = regions.Input("key", b.key);
   uint8_t* const value = regions.Input("value", b.value);
@@ -81,26 +99,82 @@ ascend_sim::LaunchResult Run(const LaunchPlan& plan, const ForwardBuffers& b, Bu
       regions.Finish(), options);
 }
 
-}  // namespace
+ascend_sim::LaunchResult Run(const LaunchPlan& plan, const BackwardBuffers& b, Buffer workspace,
+                             ascend_sim::LaunchOptions options) {
+  Regions regions;
+  uint8_t* const blob = PlaceBlob(regions, plan, workspace);
+  auto* const scratch = static_cast<uint8_t*>(workspace.data);
+  uint8_t* const query = regions.Input("query", b.query);
+  uint8_t* const key = regions.Input("key", b.key);
+  uint8_t* const value = regions.Input("value", b.value);
+  uint8_t* const dy = regions.Input("dy", b.dy);
+  uint8_t* const query_rope = regions.Input("query_rope", b.query_rope);
+  uint8_t* const key_rope = regions.Input("key_rope", b.key_rope);
+  uint8_t* const bias = regions.Input("pse", b.bias);
+  uint8_t* const mask = regions.Input("atten_mask", b.mask);
+  uint8_t* const drop_bits = regions.Input("drop_mask", b.drop_bits);
+  uint8_t* const sink = regions.Input("sink", b.sink);
+  uint8_t* const softmax_max = regions.Input("softmax_max", b.softmax_max);
+  uint8_t* const softmax_sum = regions.Input("softmax_sum", b.softmax_sum);
+  uint8_t* const attention_in = regions.Input("attention_in", b.attention_in);
+  uint8_t* const dq = regions.Output("dq", b.dq);
+  uint8_t* const dk = regions.Output("dk", b.dk);
+  uint8_t* const dv = regions.Output("dv", b.dv);
+  uint8_t* const dq_rope = regions.Output("dq_rope", b.dq_rope);
+  uint8_t* const dk_rope = regions.Output("dk_rope", b.dk_rope);
+  uint8_t* const dbias = regions.Sum("dpse", b.dbias);
+  uint8_t* const dsink = regions.Output("dsink", b.dsink);
+  options.block_dim = plan.cores;
+  return ascend_sim::Launch(
+      [&] {
+        flash_attention_score_grad(query, key, value, dy, query_rope, key_rope, bias, mask, drop_bits, sink,
+                                   softmax_max, softmax_sum, attention_in, dq, dk, dv, dq_rope, dk_rope, dbias, dsink,
+                                   scratch, blob);
+      },
+      regions.Finish(), options);
+}
 
-ascend_sim::LaunchResult ForwardOnSimulator(const HostProblem& built, ForwardBuffers buffers,
-                                            const ascend_sim::LaunchOptions& options, int32_t cores) {
-  const LaunchPlan plan = PlanForward(built, FindPlatform(options.soc), cores);
+// On work space of its own and, where the problem names a seed, its dropout stream.
+template <class Buffers>
+ascend_sim::LaunchResult RunAlone(const LaunchPlan& plan, const AttentionProblem& problem, Buffers buffers,
+                                  const ascend_sim::LaunchOptions& options) {
   const std::unique_ptr<uint8_t[]> memory(new uint8_t[plan.workspace_bytes + kGmAlignment]);  // left as it comes
   uint8_t* workspace = memory.get() + (kGmAlignment - reinterpret_cast<uintptr_t>(memory.get()) % kGmAlignment);
-
   std::vector<uint8_t> generated;
-  if (built.problem.dropout.kind == DropoutKind::kPhilox) {
-    generated = GeneratedDropBits(built.problem);
+  if (problem.dropout.kind == DropoutKind::kPhilox) {
+    generated = GeneratedDropBits(problem);
     buffers.drop_bits = {generated.data(), generated.size()};
   }
   return Run(plan, buffers, {workspace, plan.workspace_bytes}, options);
 }
 
+void RequireNoStream(const void* stream) {
+  if (stream != nullptr) throw LaunchError("stream: the simulator runs a launch at once, it has no streams");
+}
+
+}  // namespace
+
+ascend_sim::LaunchResult ForwardOnSimulator(const HostProblem& built, ForwardBuffers buffers,
+                                            const ascend_sim::LaunchOptions& options, int32_t cores) {
+  return RunAlone(PlanForward(built, FindPlatform(options.soc), cores), built.problem, buffers, options);
+}
+
+ascend_sim::LaunchResult BackwardOnSimulator(const HostProblem& built, BackwardBuffers buffers,
+                                             const ascend_sim::LaunchOptions& options, int32_t cores,
+                                             bool deterministic) {
+  return RunAlone(PlanBackward(built, FindPlatform(options.soc), cores, deterministic), built.problem, buffers,
+                  options);
+}
+
 std::string LaunchSoc() { return ascend_sim::LaunchOptions().soc; }
 
 void LaunchForward(const LaunchPlan& plan, const ForwardBuffers& buffers, Buffer workspace, void* stream) {
-  if (stream != nullptr) throw LaunchError("stream: the simulator runs a launch at once, it has no streams");
+  RequireNoStream(stream);
+  Run(plan, buffers, workspace, {});
+}
+
+void LaunchBackward(const LaunchPlan& plan, const BackwardBuffers& buffers, Buffer workspace, void* stream) {
+  RequireNoStream(stream);
   Run(plan, buffers, workspace, {});
 }
 

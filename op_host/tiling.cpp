@@ -12,8 +12,6 @@ namespace {
 constexpr int32_t kL0SlotBytes = 32 * 1024;       // half of L0A or L0B
 constexpr int32_t kAccumulatorBytes = 64 * 1024;  // half of L0C
 
-int32_t ElementBytes(DType dtype) { return dtype == DType::kFloat32 ? 4 : 2; }
-
 int64_t LongestQuery(const HostProblem& built) {
   int64_t longest = 0;
   for (const Sequence& s : built.sequences) longest = std::max(longest, s.q_len);
@@ -70,7 +68,26 @@ bool FitsSomehow(Tiling& t, int32_t rows, int32_t columns, DType dtype) {
   return false;
 }
 
-// Shares the blocks out in contiguous ranges of about equal cost; returns the cost of the busiest core.
+// A model of the kernel, good enough to choose by: the busiest core's scores at the rate of the slowest engine, a
+// price for each stage, and the stages in which the pipeline fills and drains. Rates are those of the platform file and
+// the manual; the vector unit's passes and the prices were read off the simulator's timeline.
+double EstimatedCycles(const HostProblem& built, Tiling& t) {
+  constexpr double kReadRate = 110, kWriteRate = 86, kCubeMacs = 4096, kVectorPlain = 0.07, kVectorModified = 0.16;
+  constexpr double kStagePrice = 1500, kFill = 3;
+  const double bytes = ElementBytes(built.problem.dtype), rows = BlockRows(t), columns = t.stage_columns;
+  const double busiest = static_cast<double>(ShareBlocks(built, t)) * rows;
+  const double written = 4 + bytes + 4 * t.value_width / columns;  // a score: S, P, X
+  const double read = written + (t.query_depth + t.value_width) * bytes / rows;
+  const double cube = (t.query_depth + t.value_width) / kCubeMacs * (bytes == 4 ? 4 : 1);
+  const double vector = (t.policy % 2 == 1 ? kVectorModified : kVectorPlain) * 2 * VectorCoreRows(t) / rows;
+  const double a_score = std::max({read / kReadRate, written / kWriteRate, cube, vector});
+  return busiest * (a_score + kStagePrice / (rows * columns)) + kFill * (rows * columns * a_score + kStagePrice);
+}
+
+}  // namespace
+
+int32_t ElementBytes(DType dtype) { return dtype == DType::kFloat32 ? 4 : 2; }
+
 int64_t ShareBlocks(const HostProblem& built, Tiling& t) {
   int64_t total = 0;
   const auto for_each_block = [&](auto visit) {
@@ -100,24 +117,6 @@ int64_t ShareBlocks(const HostProblem& built, Tiling& t) {
   while (core < kMaxCores) t.first_block[++core] = number;
   return busiest;
 }
-
-// A model of the kernel, good enough to choose by: the busiest core's scores at the rate of the slowest engine, a
-// price for each stage, and the stages in which the pipeline fills and drains. Rates are those of the platform file and
-// the manual; the vector unit's passes and the prices were read off the simulator's timeline.
-double EstimatedCycles(const HostProblem& built, Tiling& t) {
-  constexpr double kReadRate = 110, kWriteRate = 86, kCubeMacs = 4096, kVectorPlain = 0.07, kVectorModified = 0.16;
-  constexpr double kStagePrice = 1500, kFill = 3;
-  const double bytes = ElementBytes(built.problem.dtype), rows = BlockRows(t), columns = t.stage_columns;
-  const double busiest = static_cast<double>(ShareBlocks(built, t)) * rows;
-  const double written = 4 + bytes + 4 * t.value_width / columns;  // a score: S, P, X
-  const double read = written + (t.query_depth + t.value_width) * bytes / rows;
-  const double cube = (t.query_depth + t.value_width) / kCubeMacs * (bytes == 4 ? 4 : 1);
-  const double vector = (t.policy % 2 == 1 ? kVectorModified : kVectorPlain) * 2 * VectorCoreRows(t) / rows;
-  const double a_score = std::max({read / kReadRate, written / kWriteRate, cube, vector});
-  return busiest * (a_score + kStagePrice / (rows * columns)) + kFill * (rows * columns * a_score + kStagePrice);
-}
-
-}  // namespace
 
 int64_t ForwardL1Bytes(const Tiling& t, DType dtype) {
   const int64_t query = int64_t{t.query_buffers} * BlockRows(t) * t.query_depth;
@@ -182,13 +181,18 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int
 
 int64_t WorkspaceBytes(const Tiling& t) { return CheckedProduct("workspace", {t.workspace_per_core, t.cores}); }
 
-std::vector<uint8_t> ArgumentBlob(const HostProblem& built, const Tiling& tiling) {
+std::vector<uint8_t> JoinedBlob(const HostProblem& built, const void* tiling, size_t tiling_bytes) {
   const size_t sequences = built.sequences.size() * sizeof(Sequence);
-  std::vector<uint8_t> blob(kBlobSequences + sequences);
+  const size_t begin = kBlobTiling + tiling_bytes;
+  std::vector<uint8_t> blob(begin + sequences);
   std::memcpy(blob.data(), &built.problem, sizeof(AttentionProblem));
-  std::memcpy(blob.data() + kBlobTiling, &tiling, sizeof(Tiling));
-  if (sequences > 0) std::memcpy(blob.data() + kBlobSequences, built.sequences.data(), sequences);
+  std::memcpy(blob.data() + kBlobTiling, tiling, tiling_bytes);
+  if (sequences > 0) std::memcpy(blob.data() + begin, built.sequences.data(), sequences);
   return blob;
+}
+
+std::vector<uint8_t> ArgumentBlob(const HostProblem& built, const Tiling& tiling) {
+  return JoinedBlob(built, &tiling, sizeof(tiling));
 }
 
 }  // namespace npu_fa

@@ -19,6 +19,14 @@ int64_t WorkspaceBytes(const Tiling& tiling);
 // {AttentionProblem, Tiling, Sequence[]}: the bytes the device receives.
 std::vector<uint8_t> ArgumentBlob(const HostProblem& built, const Tiling& tiling);
 
+// The same around any kernel's tiling.
+std::vector<uint8_t> JoinedBlob(const HostProblem& built, const void* tiling, size_t tiling_bytes);
+
+int32_t ElementBytes(DType dtype);
+
+// Shares the blocks out in contiguous ranges of about equal cost; returns the cost of the busiest core.
+int64_t ShareBlocks(const HostProblem& built, Tiling& tiling);
+
 // Bytes of L1 and UB the forward kernel takes under a tiling; at most kL1Bytes and kUbBytes.
 int64_t ForwardL1Bytes(const Tiling& tiling, DType dtype);
 int64_t ForwardUbBytes(const Tiling& tiling, DType dtype);

@@ -1,4 +1,4 @@
-// The argument blob {AttentionProblem, Tiling, Sequence[]}: written on the host, read on the device, byte for byte.
+// The argument blob {AttentionProblem, Tiling or BackwardTiling, Sequence[]}: written on the host, read on the device, byte for byte.
 #pragma once
 
 #include "schedule.h"
@@ -6,7 +6,8 @@
 namespace npu_fa {
 
 constexpr int64_t kBlobTiling = sizeof(AttentionProblem);
-constexpr int64_t kBlobSequences = kBlobTiling + static_cast<int64_t>(sizeof(Tiling));
+template <class KernelTiling>
+constexpr int64_t kBlobSequences = kBlobTiling + static_cast<int64_t>(sizeof(KernelTiling));
 
 // Two compilers lay these structs out. They agree where each scalar has the same size and alignment in both; the device
 // reads in words of eight bytes.

@@ -5,6 +5,15 @@
 
 namespace npu_fa {
 
+// Rows behind the last one of a partial tile are computed and thrown away: they only have to be something.
+template <typename T>
+FA_INLINE void ClearL1(Arena<AscendC::TPosition::A1>& l1) {
+  AscendC::InitConstValue(l1.template Take<T>(kL1Bytes / sizeof(T)),
+                          AscendC::InitConstValueParams<T>(1, kL1Bytes / kBlockBytes, 0, T(0)));
+  AscendC::PipeBarrier<PIPE_MTE2>();
+  l1.Reset();
+}
+
 // L1 holds matrices as strips of 32 bytes. The left operand of a product: rows x depth elements from `depth_begin` on.
 template <typename T>
 FA_INLINE void LoadLeft(const LocalTensor<T>& l0a, const LocalTensor<T>& l1, int32_t l1_rows, int32_t strips_depth,
@@ -16,6 +25,20 @@ FA_INLINE void LoadLeft(const LocalTensor<T>& l0a, const LocalTensor<T>& l1, int
   params.kExtension = depth;
   params.mExtension = rows;
   params.kStartPt = depth_begin;
+  AscendC::LoadData(l0a, l1, params);
+}
+
+// The left operand when L1 holds it as depth x rows (P in P^T dY): turned over on the way.
+template <typename T>
+FA_INLINE void LoadLeftByDepth(const LocalTensor<T>& l0a, const LocalTensor<T>& l1, int32_t l1_rows, int32_t rows,
+                               int32_t depth) {
+  AscendC::LoadData3DParamsV2<T> params;
+  params.l1H = 1;
+  params.l1W = l1_rows;
+  params.channelSize = rows;
+  params.kExtension = rows;
+  params.mExtension = depth;
+  params.enTranspose = true;
   AscendC::LoadData(l0a, l1, params);
 }
 
@@ -76,7 +99,7 @@ class Cube {
   }
 
   // A product is: LoadLeft(NextLeft()), LoadRight...(NextRight()), Multiply. A right operand that several products
-  // share is loaded once; the last of them lets it go.
+  // share is loaded once; the last of them lets it go. Others may come in between and use the other slot.
   FA_INLINE const LocalTensor<T>& NextLeft() {
     left_slot_ ^= 1;
     AscendC::WaitFlag<HardEvent::M_MTE1>(kLeftEvent + left_slot_);
@@ -84,43 +107,65 @@ class Cube {
   }
   FA_INLINE const LocalTensor<T>& NextRight() {
     right_slot_ ^= 1;
+    if (right_slot_ == kept_slot_) right_slot_ ^= 1;
     AscendC::WaitFlag<HardEvent::M_MTE1>(kRightEvent + right_slot_);
     return right_[right_slot_];
   }
+  FA_INLINE void ReuseRight() { right_slot_ = kept_slot_; }
 
   // result[tile] (+)= left x right; `first` starts from zero.
   FA_INLINE void Multiply(int32_t tile, int32_t rows, int32_t columns, int32_t depth, bool first, bool keep_right) {
+    BeginProduct();
+    MultiplyRows(tile, 0, rows, columns, depth, first);
+    EndProduct(keep_right);
+  }
+  // The same in parts: any number of stretches of rows of the left operand, which holds `left_depth` elements a row.
+  FA_INLINE void BeginProduct() {
     AscendC::SetFlag<HardEvent::MTE1_M>(left_slot_);
     AscendC::WaitFlag<HardEvent::MTE1_M>(left_slot_);
+  }
+  FA_INLINE void MultiplyRows(int32_t tile, int32_t left_begin, int32_t rows, int32_t columns, int32_t depth,
+                              bool first) {
     if (first) AscendC::WaitFlag<HardEvent::FIX_M>(tile);
     AscendC::MmadParams params;
     params.m = rows;
     params.n = columns;
     params.k = depth;
     params.cmatrixInitVal = first;
-    AscendC::Mmad(result_[tile], left_[left_slot_], right_[right_slot_], params);
+    AscendC::Mmad(result_[tile], left_[left_slot_][left_begin], right_[right_slot_], params);
     // The pipe does not order small products on one result by itself.
     if (rows / kFractalSide * (columns / kFractalSide) < 10) AscendC::PipeBarrier<PIPE_M>();
+  }
+  FA_INLINE void EndProduct(bool keep_right) {
     AscendC::SetFlag<HardEvent::M_MTE1>(kLeftEvent + left_slot_);
-    if (!keep_right) AscendC::SetFlag<HardEvent::M_MTE1>(kRightEvent + right_slot_);
+    if (keep_right) {
+      kept_slot_ = right_slot_;
+      return;
+    }
+    kept_slot_ = kept_slot_ == right_slot_ ? kNone : kept_slot_;
+    AscendC::SetFlag<HardEvent::M_MTE1>(kRightEvent + right_slot_);
   }
 
-  // Writes result[tile] to GM as rows of `gm_columns`; the tile is free afterwards.
-  FA_INLINE void Store(const GlobalTensor<float>& gm, int32_t tile, int32_t rows, int32_t columns, int32_t gm_columns) {
+  // Writes result[tile] to GM, or adds it to what is there, as rows of `gm_columns`; the tile is free afterwards.
+  FA_INLINE void Store(const GlobalTensor<float>& gm, int32_t tile, int32_t rows, int32_t columns, int32_t gm_columns,
+                       bool add = false) {
     AscendC::SetFlag<HardEvent::M_FIX>(tile);
     AscendC::WaitFlag<HardEvent::M_FIX>(tile);
+    if (add) AscendC::SetAtomicAdd<float>();
     AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(
         gm, result_[tile], AscendC::FixpipeParamsV220(columns, rows, RoundUp(rows, kFractalSide), gm_columns, false));
+    if (add) AscendC::SetAtomicNone();
     AscendC::SetFlag<HardEvent::FIX_M>(tile);
   }
 
  private:
   // A TPipe on a cube core keeps M_MTE1 0 to 2 for itself.
   static constexpr int32_t kLeftEvent = 3, kRightEvent = 5;
+  static constexpr int32_t kNone = -1;
 
   LocalTensor<T> left_[2], right_[2];
   LocalTensor<float> result_[3];
-  int32_t left_slot_ = 0, right_slot_ = 0;
+  int32_t left_slot_ = 0, right_slot_ = 0, kept_slot_ = kNone;
 };
 
 }  // namespace npu_fa

@@ -22,12 +22,7 @@ class ForwardOperands {
     const Tiling& t = *tiling_;
     Arena<AscendC::TPosition::A1> l1;
     l1.Init(pipe, kL1Bytes);
-    // Rows behind the last one of a partial tile are computed and thrown away: they only have to be something.
-    constexpr int32_t kBlocks = kL1Bytes / kBlockBytes;
-    AscendC::InitConstValue(l1.template Take<T>(kL1Bytes / sizeof(T)),
-                            AscendC::InitConstValueParams<T>(1, kBlocks, 0, T(0)));
-    AscendC::PipeBarrier<PIPE_MTE2>();
-    l1.Reset();
+    ClearL1<T>(l1);
     for (int32_t i = 0; i < t.query_buffers; ++i) {
       q_[i] = l1.template Take<T>(BlockRows(t) * t.query_depth);
       AscendC::SetFlag<HardEvent::MTE1_MTE2>(kQueryEvent + i);

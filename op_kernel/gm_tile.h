@@ -39,17 +39,20 @@ struct GmSequences {
   }
 };
 
-struct Arguments {
+// What the device receives, by the kind of tiling.
+template <class KernelTiling>
+struct ArgumentsOf {
   AttentionProblem problem;
-  Tiling tiling;
+  KernelTiling tiling;
   GmSequences sequences;
 
   FA_INLINE void Read(GM_ADDR blob) {
     ReadStruct(problem, blob);
     ReadStruct(tiling, blob + kBlobTiling);
-    sequences.address = blob + kBlobSequences;
+    sequences.address = blob + kBlobSequences<KernelTiling>;
   }
 };
+using Arguments = ArgumentsOf<Tiling>;
 
 // rows x columns of a row-major matrix into L1 as strips of 32 bytes, `l1_rows` rows to a strip. The rest of the last
 // strip becomes zero.

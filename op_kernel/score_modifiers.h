@@ -77,14 +77,29 @@ class ScoreModifiers {
 
   // Zero where dropout drops; the kept weight waits for the end of the block.
   FA_INLINE void Drop(const ScoreTile& tile, const TilePlace& place) {
+    BeginDrop(tile, place);
+    Drop(tile);
+    EndDrop();
+  }
+  // The same for several tiles of one place.
+  FA_INLINE void BeginDrop(const ScoreTile& tile, const TilePlace& place) {
     if constexpr (P::kModified) {
       if (problem_->dropout.kind == DropoutKind::kNone) return;
       KeptBits(tile, place);
       VectorBarrier();
+    }
+  }
+  FA_INLINE void Drop(const ScoreTile& tile) {
+    if constexpr (P::kModified) {
+      if (problem_->dropout.kind == DropoutKind::kNone) return;
       AscendC::Select(tile.x, kept_.template ReinterpretCast<uint8_t>(), tile.x, 0.0f,
                       AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.Elements());
-      AscendC::SetFlag<HardEvent::V_MTE2>(kDropEvent);
       VectorBarrier();
+    }
+  }
+  FA_INLINE void EndDrop() {
+    if constexpr (P::kModified) {
+      if (problem_->dropout.kind != DropoutKind::kNone) AscendC::SetFlag<HardEvent::V_MTE2>(kDropEvent);
     }
   }
 

@@ -15,6 +15,10 @@ class VectorBoxes {
     const int32_t elements = BoxElements(t);
     // Rows of O that fit into a box.
     rows_ = Smaller(elements / t.value_width / kBlockFloats * kBlockFloats, kMaxRepeats / kBlockFloats * kBlockFloats);
+    Init(ub, elements);
+  }
+  template <class UbArena>
+  FA_INLINE void Init(UbArena& ub, int32_t elements) {
     for (int32_t i = 0; i < 2; ++i) {
       in_[i] = ub.template Take<float>(elements);
       out_[i] = ub.template Take<T>(elements);

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "backward_tiling.h"
 #include "launch_simulator.h"
 #include "machine/fault.h"
 #include "tiling.h"
@@ -74,6 +75,63 @@ py::dict Forward(const HostProblem& built, const py::dict& tensors, const std::s
   return Describe(result);
 }
 
+py::dict Backward(const HostProblem& built, const py::dict& tensors, bool deterministic, const std::string& soc,
+                  int cores, bool checks, bool timeline, bool heads, bool warm_l2, bool contention, int threads) {
+  BackwardBuffers buffers;
+  buffers.query = BufferOf(tensors, "query");
+  buffers.key = BufferOf(tensors, "key");
+  buffers.value = BufferOf(tensors, "value");
+  buffers.dy = BufferOf(tensors, "dy");
+  buffers.query_rope = BufferOf(tensors, "query_rope");
+  buffers.key_rope = BufferOf(tensors, "key_rope");
+  buffers.bias = BufferOf(tensors, "pse");
+  buffers.mask = BufferOf(tensors, "atten_mask");
+  buffers.drop_bits = BufferOf(tensors, "dropout_mask");
+  buffers.sink = BufferOf(tensors, "sink");
+  buffers.softmax_max = BufferOf(tensors, "softmax_max");
+  buffers.softmax_sum = BufferOf(tensors, "softmax_sum");
+  buffers.attention_in = BufferOf(tensors, "attention_in");
+  buffers.dq = BufferOf(tensors, "dq");
+  buffers.dk = BufferOf(tensors, "dk");
+  buffers.dv = BufferOf(tensors, "dv");
+  buffers.dq_rope = BufferOf(tensors, "dq_rope");
+  buffers.dk_rope = BufferOf(tensors, "dk_rope");
+  buffers.dbias = BufferOf(tensors, "dpse");
+  buffers.dsink = BufferOf(tensors, "dsink");
+  const ascend_sim::LaunchOptions options = OptionsOf(soc, checks, timeline, heads, warm_l2, contention, threads);
+  ascend_sim::LaunchResult result;
+  {
+    const py::gil_scoped_release release;
+    result = BackwardOnSimulator(built, buffers, options, cores, deterministic);
+  }
+  return Describe(result);
+}
+
+py::dict BackwardTilingOf(const HostProblem& built, const std::string& soc, int cores, bool deterministic) {
+  const BackwardTiling t = MakeBackwardTiling(built, FindPlatform(soc), cores, deterministic);
+  py::dict out;
+#define FA_FIELD(name) out[#name] = t.name
+  FA_FIELD(policy);
+  FA_FIELD(cores);
+  FA_FIELD(tile_rows);
+  FA_FIELD(tiles);
+  FA_FIELD(stage_columns);
+  FA_FIELD(query_depth);
+  FA_FIELD(value_width);
+  FA_FIELD(piece);
+  FA_FIELD(tile_slots);
+  FA_FIELD(group_stages);
+  FA_FIELD(deterministic);
+  FA_FIELD(kv_rows);
+  FA_FIELD(workspace_per_core);
+  FA_FIELD(workspace_bytes);
+#undef FA_FIELD
+  out["first_block"] = std::vector<int64_t>(t.first_block, t.first_block + t.cores + 1);
+  out["l1_bytes"] = BackwardL1Bytes(t, built.problem.dtype);
+  out["ub_bytes"] = BackwardUbBytes(t, built.problem.dtype);
+  return out;
+}
+
 py::dict ForwardTiling(const HostProblem& built, const std::string& soc, int cores) {
   const Tiling t = MakeForwardTiling(built, FindPlatform(soc), cores);
   py::dict out;
@@ -120,6 +178,13 @@ PYBIND11_MODULE(_S, m) {
         py::arg("soc") = "Ascend910B2", py::arg("cores") = 0, py::arg("checks") = true, py::arg("timeline") = false,
         py::arg("heads") = true, py::arg("warm_l2") = false, py::arg("contention") = true, py::arg("threads") = 0,
         "Runs flash_attention_score; tensors: name -> (address, bytes). Raises KernelFault.");
+  m.def("backward", &npu_fa::Backward, py::arg("problem"), py::arg("tensors"), py::kw_only(),
+        py::arg("deterministic") = false, py::arg("soc") = "Ascend910B2", py::arg("cores") = 0,
+        py::arg("checks") = true, py::arg("timeline") = false, py::arg("heads") = true, py::arg("warm_l2") = false,
+        py::arg("contention") = true, py::arg("threads") = 0,
+        "Runs flash_attention_score_grad; tensors as in forward. Raises KernelFault.");
+  m.def("backward_tiling", &npu_fa::BackwardTilingOf, py::arg("problem"), py::kw_only(),
+        py::arg("soc") = "Ascend910B2", py::arg("cores") = 0, py::arg("deterministic") = false);
   m.def("forward_tiling", &npu_fa::ForwardTiling, py::arg("problem"), py::kw_only(), py::arg("soc") = "Ascend910B2",
         py::arg("cores") = 0);
 }

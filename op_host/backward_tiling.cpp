@@ -1,0 +1,123 @@
+#include "backward_tiling.h"
+
+#include <algorithm>
+
+#include "require.h"
+
+namespace npu_fa {
+namespace {
+
+constexpr int64_t kTileBytes = int64_t{kKeyTile} * kPieceBytes;
+constexpr int32_t kTileSlots = 3;
+constexpr int64_t kRingBytes = 8 << 20;  // of a core, so that the rings of all cores stay in L2
+constexpr int32_t kLongestGroup = 8;     // stages
+
+bool Fits(BackwardTiling& t, DType dtype) {
+  for (t.tile_slots = kTileSlots + 1; t.tile_slots >= kTileSlots; --t.tile_slots) {
+    if (BackwardL1Bytes(t, dtype) <= kL1Bytes) return BackwardUbBytes(t, dtype) <= kUbBytes;
+  }
+  return false;
+}
+
+int64_t CoreBytes(const BackwardTiling& t, DType dtype) {
+  const int64_t ring = RingElements(t), bytes = ElementBytes(dtype);
+  return CheckedProduct("workspace", {ring, kScoreSlots * 8 + (kProbabilitySlots + GradientSlots(t)) * bytes}) +
+         CheckedProduct("workspace", {2, QueryGradientElements(t), 4});
+}
+
+int64_t Aligned(int64_t bytes) { return CeilDiv64(bytes, 512) * 512; }
+
+// A model of the kernel, good enough to choose by: the busiest core's scores at the rate of the slowest engine, and the
+// stages in which the pipeline fills and drains.
+double EstimatedCycles(const HostProblem& built, BackwardTiling& t) {
+  constexpr double kWriteRate = 86, kCubeMacs = 4096, kFill = 4;
+  const double bytes = ElementBytes(built.problem.dtype), rows = BlockRows(t);
+  const double widths = t.query_depth + t.value_width;
+  const double busiest = static_cast<double>(ShareBlocks(built, t)) * rows;
+  const double written = 8 + 2 * bytes + 4 * widths / rows;
+  const double cube = (3 * t.query_depth + 2 * t.value_width) / kCubeMacs * (bytes == 4 ? 4 : 1);
+  const double a_score = std::max(written / kWriteRate, cube);
+  return (busiest + kFill * rows * kBackwardStage) * a_score;
+}
+
+}  // namespace
+
+int64_t BackwardL1Bytes(const BackwardTiling& t, DType dtype) {
+  return int64_t{BlockRows(t)} * (t.query_depth + t.value_width) * ElementBytes(dtype) +
+         (1 + t.tile_slots) * kTileBytes;
+}
+
+// The sum of what VectorBoxes, RowTerms, ScoreModifiers and BackwardVector take in their Init.
+int64_t BackwardUbBytes(const BackwardTiling& t, DType dtype) {
+  const int64_t bytes = ElementBytes(dtype), tile = int64_t{t.vector_rows} * t.stage_columns;
+  const int64_t boxes = 2 * 2 * tile * (4 + bytes);
+  const int64_t terms = 2 * int64_t{CeilDiv(BlockRows(t), 2 * kFractalSide)} * kFractalSide * kBlockBytes +
+                        (kFractalSide * kBlockFloats + kFractalSide) * 4;
+  int64_t modifiers = 3 * (tile / 8) + 4 * kSlabColumns;
+  if (t.policy % 2 == 1) modifiers += tile * (4 + bytes + 1) + 2 * (tile / 8);
+  return boxes + terms + modifiers + 2 * kBlockBytes;
+}
+
+BackwardTiling MakeBackwardTiling(const HostProblem& built, const Platform& platform, int32_t cores,
+                                  bool deterministic) {
+  const AttentionProblem& p = built.problem;
+  const int32_t bytes = ElementBytes(p.dtype), block = kBlockBytes / bytes;
+  BackwardTiling t = {};
+  t.policy = PolicyId(p);
+  t.cores = platform.cores;
+  t.query_depth = RoundUp(p.head_dim, block) + RoundUp(p.rope_dim, block);
+  t.value_width = RoundUp(p.value_dim, kFractalSide);
+  t.scale = static_cast<float>(p.scale);
+  t.inverse_keep = static_cast<float>(KeptWeight(p.dropout));
+  t.piece = kPieceBytes / bytes;
+  t.stage_columns = kBackwardStage;
+  t.vector_rows = kFractalSide;
+  t.deterministic = deterministic ? 1 : 0;
+
+  // Tall blocks write dK and dV less often, short ones fill more cores and start sooner.
+  int64_t longest = 0;
+  for (const Sequence& s : built.sequences) {
+    longest = std::max(longest, s.q_len);
+    const int64_t rows = p.num_sequences > 0 ? s.kv_len : 0;
+    t.kv_rows = CheckedSum("keys of all sequences", t.kv_rows, rows);
+  }
+  double fewest = 0;
+  BackwardTiling best = {};
+  const auto consider = [&] {
+    if (!Fits(t, p.dtype)) return;
+    const double cycles = EstimatedCycles(built, t);
+    if (best.tiles != 0 && cycles >= fewest) return;
+    fewest = cycles;
+    best = t;
+  };
+  for (t.tile_rows = t.piece; t.tile_rows >= kFractalSide; t.tile_rows /= 2) {
+    if (t.tile_rows > kFractalSide && t.tile_rows / 2 >= longest) continue;
+    t.tiles = 1;
+    consider();
+  }
+  t.tile_rows = t.piece;
+  for (t.tiles = 2; t.tiles <= kMaxTiles && (t.tiles - 1) * t.tile_rows < longest; ++t.tiles) consider();
+  t = best;
+  Require(t.tiles != 0, Status::kTilingError, "head_dim, value_dim: expected sizes that fit the core's memories, got ",
+          p.head_dim, " and ", p.value_dim);
+
+  t.group_stages = kLongestGroup;
+  while (t.group_stages > 1 && CoreBytes(t, p.dtype) > kRingBytes) t.group_stages /= 2;
+  if (cores > 0) t.cores = cores;
+  ShareBlocks(built, t);
+  t.workspace_per_core = Aligned(CoreBytes(t, p.dtype));
+  const int64_t sum_rows = CheckedProduct("workspace", {p.kv_heads, t.kv_rows, 4});
+  t.dk_at = CheckedProduct("workspace", {t.workspace_per_core, t.cores});
+  t.dv_at = CheckedSum("workspace", t.dk_at, Aligned(CheckedProduct("workspace", {sum_rows, t.query_depth})));
+  t.sink_at = CheckedSum("workspace", t.dv_at, Aligned(CheckedProduct("workspace", {sum_rows, t.value_width})));
+  const int64_t blocks = t.first_block[t.cores];
+  const int64_t parts = p.has_sink != 0 ? CheckedProduct("workspace", {blocks, 2 * kBlockBytes}) : 0;
+  t.workspace_bytes = CheckedSum("workspace", t.sink_at, Aligned(parts));
+  return t;
+}
+
+std::vector<uint8_t> ArgumentBlob(const HostProblem& built, const BackwardTiling& tiling) {
+  return JoinedBlob(built, &tiling, sizeof(tiling));
+}
+
+}  // namespace npu_fa

@@ -1,0 +1,144 @@
+// FlashAttention backward on one cube core and its two vector cores.
+//
+//   cube     S = Q K^T, dP = dY V^T                       kScoresAhead stages early
+//   vector   P = exp(modified S - lse), dS = P * (dP - D)
+//   cube     dV += P^T dY, dK += dS^T Q, dQ += dS K       summed on chip, then in GM
+//   vector   dQ * scale of each block; at the end dK * scale and dV, of all keys
+//
+// The cube's part is backward_cube.h. Both kinds of core walk the same blocks and stages.
+#pragma once
+
+#include "backward_cube.h"
+#include "gradient_outputs.h"
+#include "score_modifiers.h"
+
+namespace npu_fa {
+
+template <class P>
+class BackwardVector {
+ public:
+  using T = typename P::T;
+
+  FA_INLINE void Run(AscendC::TPipe* pipe, const ArgumentsOf<BackwardTiling>& arguments, const BackwardTensors& gm,
+                     int32_t core, int32_t half) {
+    problem_ = &arguments.problem;
+    tiling_ = &arguments.tiling;
+    half_ = half;
+    const int64_t number = 2 * core + half, numbers = 2 * tiling_->cores;
+    ub_.Init(pipe, kUbBytes);
+    constexpr int32_t kBoxFloats = 2 * kBackwardBox * (sizeof(float) + sizeof(T)) / sizeof(float);
+    AscendC::Duplicate(ub_.template Take<float>(kBoxFloats), 0.0f, kBoxFloats);  // what no load fills is still finite
+    VectorBarrier();
+    ub_.Reset();
+    boxes_.Init(ub_, kBackwardBox);
+    terms_.Init(ub_, problem_, tiling_, gm.dy, gm.out, gm.softmax_max, gm.softmax_sum, gm.sink,
+                gm.workspace + tiling_->sink_at);
+    modifiers_.Init(ub_, problem_, tiling_, gm.bias, gm.mask, gm.drop_bits);
+    scales_ = ub_.template Take<float>(2 * kBlockFloats);
+    AscendC::Duplicate(scales_, ScoreModifiers<P>::RemainingScale(*tiling_), kBlockFloats);
+    AscendC::Duplicate(scales_[kBlockFloats], tiling_->inverse_keep, kBlockFloats);
+    outputs_.Init(problem_, tiling_, gm.workspace, gm.dsink, gm.dq, gm.dq_rope, gm.dk, gm.dk_rope, gm.dv);
+    handoff_.Init(*tiling_, gm.workspace, core);
+
+    outputs_.ClearSums(boxes_, number, numbers);
+    AscendC::SyncAll();
+    BlockWalker<GmSequences> walker;
+    walker.Init(problem_, tiling_, arguments.sequences, core);
+    BlockPlan plans[2];
+    int32_t current = 0;
+    bool unfinished = false;  // dQ of the block before
+    while (walker.Next(plans[current])) {
+      const BlockPlan& plan = plans[current];
+      terms_.Load(boxes_, plan, half_);
+      if (plan.stages == 0) {
+        outputs_.WriteQueries(boxes_, plan, handoff_.QueryGradients(0), half_);
+        continue;
+      }
+      for (int32_t stage = 0; stage < plan.stages; ++stage) {
+        Gradients(plan, stage);
+        // The cube finishes it beside the first scores of this one.
+        if (unfinished && stage == Smaller(kScoresAhead, plan.stages) - 1) FinishQueries(plans[current ^ 1]);
+      }
+      unfinished = true;
+      current ^= 1;
+    }
+    if (unfinished) FinishQueries(plans[current ^ 1]);
+    AscendC::CrossCoreWaitFlag(kSumsReady);
+    AscendC::SyncAll();
+    outputs_.WriteKeys(boxes_, arguments.sequences, number, numbers);
+    if (problem_->has_sink) outputs_.WriteSinks(boxes_, arguments.sequences, number, numbers);
+    modifiers_.Finish();
+    boxes_.Finish();
+  }
+
+ private:
+  // P and dS of a stage.
+  FA_INLINE void Gradients(const BlockPlan& plan, int32_t stage) {
+    AscendC::CrossCoreWaitFlag(kScoresReady);
+    const Range columns = plan.StageColumns(stage);
+    const RowGroups groups(plan.block, half_);
+    const int64_t number = plan.first_stage + stage;
+    for (int32_t group = 0; group < groups.Count(); ++group) {
+      const int32_t row = groups.Row(group);
+      if (!plan.Sees(row / tiling_->tile_rows, columns)) continue;
+      const int64_t at = int64_t{row} * kBackwardStage;
+      const LocalTensor<float> box = boxes_.BeginLoad();
+      const ScoreTile p = {box, kRowGroup, {1, kBackwardStage}};
+      const ScoreTile ds = {box[kBackwardTile], kRowGroup, {1, kBackwardStage}};
+      AscendC::DataCopy(p.x, handoff_.Scores(number)[at], kBackwardTile);
+      AscendC::DataCopy(ds.x, handoff_.ValueScores(number)[at], kBackwardTile);
+      boxes_.EndLoad();
+      const TilePlace place = {plan.block.sequence,         plan.block.head,
+                               plan.block.rows.begin + row, columns.begin,
+                               groups.Queries(group),       static_cast<int32_t>(columns.end - columns.begin)};
+      modifiers_.Apply(p, place);
+      modifiers_.BeginDrop(p, place);
+      modifiers_.Drop(ds);
+      ScaleAndAdd(p, scales_, terms_.NegativeLse(group));
+      ScaleAndAdd(ds, scales_[kBlockFloats], terms_.NegativeD(group));
+      VectorBarrier();
+      AscendC::Exp(p.x, p.x, kBackwardTile);
+      VectorBarrier();
+      AscendC::Mul(ds.x, ds.x, p.x, kBackwardTile);
+      VectorBarrier();
+      modifiers_.Drop(p);
+      modifiers_.EndDrop();
+      const LocalTensor<T> out = boxes_.BeginStore();
+      OnlineSoftmax::Narrow(out, p.x, kBackwardTile);
+      OnlineSoftmax::Narrow(out[kBackwardTile], ds.x, kBackwardTile);
+      boxes_.EndCompute();
+      AscendC::DataCopy(handoff_.Probabilities(number)[at], out, kBackwardTile);
+      AscendC::DataCopy(handoff_.Gradients(number)[at], out[kBackwardTile], kBackwardTile);
+      boxes_.EndStore();
+    }
+    AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_MTE3>(kWeightsReady);
+  }
+
+  // x = x * scale + the term of its row.
+  FA_INLINE static void ScaleAndAdd(const ScoreTile& tile, const LocalTensor<float>& scale,
+                                    const LocalTensor<float>& terms) {
+    constexpr uint8_t kPitch = kBackwardStage / kBlockFloats;
+    for (int32_t at = 0; at < kBackwardStage; at += kRepeatFloats) {
+      AscendC::FusedMulAdd(tile.x[at], scale, terms, kRepeatFloats, kRowGroup,
+                           AscendC::BinaryRepeatParams(1, 0, 0, kPitch, 0, 1));
+    }
+  }
+
+  FA_INLINE void FinishQueries(const BlockPlan& plan) {
+    AscendC::CrossCoreWaitFlag(kQueryGradientsReady);
+    outputs_.WriteQueries(boxes_, plan, handoff_.QueryGradients(plan.order), half_);
+  }
+
+  const AttentionProblem* problem_ = nullptr;
+  const BackwardTiling* tiling_ = nullptr;
+  int32_t half_ = 0;
+  Arena<AscendC::TPosition::VECCALC> ub_;
+  VectorBoxes<T> boxes_;
+  RowTerms<T> terms_;
+  ScoreModifiers<P> modifiers_;
+  GradientOutputs<T> outputs_;
+  BackwardHandoff<T> handoff_;
+  LocalTensor<float> scales_;  // what is left to scale scores with, and 1 / keep_prob
+};
+
+}  // namespace npu_fa
