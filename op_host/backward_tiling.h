@@ -1,5 +1,5 @@
-// (problem, platform) -> BackwardTiling: rows that fit beside the rings of tiles, blocks shared out by visible area, and
-// where everything lies in the workspace.
+// (problem, platform) -> BackwardTiling: rows that fit beside the rings of tiles, blocks shared out by visible area,
+// and where everything lies in the workspace.
 #pragma once
 
 #include "backward_schedule.h"

@@ -154,9 +154,10 @@ void LaunchForward(const LaunchPlan& plan, const ForwardBuffers& b, Buffer works
 void LaunchBackward(const LaunchPlan& plan, const BackwardBuffers& b, Buffer workspace, void* stream) {
   CheckWorkspace(plan, workspace);
   Launch("npu_fa_flash_attention_score_grad", plan,
-         {b.query.data, b.key.data, b.value.data, b.dy.data, b.query_rope.data, b.key_rope.data, b.bias.data,
-          b.mask.data, b.drop_bits.data, b.sink.data, b.softmax_max.data, b.softmax_sum.data, b.attention_in.data,
-          b.dq.data, b.dk.data, b.dv.data, b.dq_rope.data, b.dk_rope.data, b.dbias.data, b.dsink.data},
+         {b.query.data,       b.key.data,         b.value.data,        b.dy.data,        b.query_rope.data,
+          b.key_rope.data,    b.bias.data,        b.mask.data,         b.drop_bits.data, b.sink.data,
+          b.softmax_max.data, b.softmax_sum.data, b.attention_in.data, b.dq.data,        b.dk.data,
+          b.dv.data,          b.dq_rope.data,     b.dk_rope.data,      b.dbias.data,     b.dsink.data},
          workspace, stream);
 }
 

@@ -1,4 +1,5 @@
-// The argument blob {AttentionProblem, Tiling or BackwardTiling, Sequence[]}: written on the host, read on the device, byte for byte.
+// The argument blob {AttentionProblem, Tiling or BackwardTiling, Sequence[]}: written on the host, read on the device,
+// byte for byte.
 #pragma once
 
 #include "schedule.h"

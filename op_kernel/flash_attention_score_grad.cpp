@@ -27,10 +27,9 @@ extern "C" __global__ __aicore__ void flash_attention_score_grad(
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
   npu_fa::ArgumentsOf<npu_fa::BackwardTiling> arguments;
   arguments.Read(blob);
-  const npu_fa::BackwardTensors gm = {query, key,         value,       dy,           query_rope, key_rope, bias,
-                                      mask,  drop_bits,   sink,        softmax_max,  softmax_sum, attention_in, dq,
-                                      dk,    dv,          dq_rope,     dk_rope,      dbias,       dsink,
-                                      workspace};
+  const npu_fa::BackwardTensors gm = {query, key,       value,   dy,          query_rope,  key_rope,     bias,
+                                      mask,  drop_bits, sink,    softmax_max, softmax_sum, attention_in, dq,
+                                      dk,    dv,        dq_rope, dk_rope,     dbias,       dsink,        workspace};
   switch (arguments.tiling.policy) {
 #define FA_CASE(id, type, modified) \
   case id:                          \

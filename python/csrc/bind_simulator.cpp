@@ -183,8 +183,8 @@ PYBIND11_MODULE(_S, m) {
         py::arg("checks") = true, py::arg("timeline") = false, py::arg("heads") = true, py::arg("warm_l2") = false,
         py::arg("contention") = true, py::arg("threads") = 0,
         "Runs flash_attention_score_grad; tensors as in forward. Raises KernelFault.");
-  m.def("backward_tiling", &npu_fa::BackwardTilingOf, py::arg("problem"), py::kw_only(),
-        py::arg("soc") = "Ascend910B2", py::arg("cores") = 0, py::arg("deterministic") = false);
+  m.def("backward_tiling", &npu_fa::BackwardTilingOf, py::arg("problem"), py::kw_only(), py::arg("soc") = "Ascend910B2",
+        py::arg("cores") = 0, py::arg("deterministic") = false);
   m.def("forward_tiling", &npu_fa::ForwardTiling, py::arg("problem"), py::kw_only(), py::arg("soc") = "Ascend910B2",
         py::arg("cores") = 0);
 }
