@@ -1,4 +1,4 @@
-"""The command line: `npu-flash-attention sweep` and `npu-flash-attention explain`.
+"""The command line: `npu-flash-attention sweep`, `explain` and `doctor`.
 
 Exit codes: 0 all is well, 1 something failed, 2 the command or the call was wrong, 130 interrupted.
 """
@@ -27,6 +27,11 @@ _EXPLAIN_EXAMPLES = """examples:
   npu-flash-attention explain --mode 4 --seq 4096 --pre-tokens 512 --next-tokens 0
   npu-flash-attention explain --layout TND --q-lens 3,0,5 --kv-lens 7,2,5 --mode 3 --sequence 2
   npu-flash-attention explain --mode 6 --seq 16 --prefix 5 --png mask.png
+"""
+
+_DOCTOR_EXAMPLES = """examples:
+  npu-flash-attention doctor                 look, and say what to do
+  npu-flash-attention doctor --json > doctor.json   to send along with a report
 """
 
 # Flags that spell out a call: flag, field of a case, type, help.
@@ -102,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_sweep(commands)
     _add_explain(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -364,6 +370,40 @@ def _explain(arguments: argparse.Namespace) -> int:
         rows = max(1, arguments.width // 2)
         print(explanation.draw(arguments.sequence, arguments.head, rows, arguments.width))
     return OK
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# doctor
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _add_doctor(commands: Any) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="say what is on this machine: torch, compiled parts, toolkit, driver, torch_npu, chip, backends",
+        description="Looks at Python, torch, the compiled parts of the package, the Ascend toolkit "
+        "(ASCEND_HOME_PATH, ASCEND_TOOLKIT_HOME), driver, devices and torch_npu, and runs a small call forward and "
+        "backward on each backend, compared with the golden model. Changes nothing. `missing` is no fault: most "
+        "machines have no NPU. `broken` is what is there and does not work; then the exit code is 1.",
+        epilog=f"{_DOCTOR_EXAMPLES}\n{_EPILOG}",
+        formatter_class=_HelpFormatter,
+    )
+    parser.set_defaults(command=_doctor)
+    parser.add_argument("--json", action="store_true", help="print a JSON object with healthy and findings")
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    import dataclasses
+
+    from . import doctor
+
+    findings = doctor.examine()
+    healthy = all(finding.state != doctor.BROKEN for finding in findings)
+    if arguments.json:
+        print(json.dumps({"healthy": healthy, "findings": [dataclasses.asdict(f) for f in findings]}, indent=1))
+    else:
+        print(doctor.as_text(findings))
+    return OK if healthy else FAILED
 
 
 if __name__ == "__main__":

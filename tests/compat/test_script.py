@@ -6,7 +6,7 @@ import types
 from pathlib import Path
 
 import pytest
-from npu_flash_attention import compat
+from npu_flash_attention import compat, real_torch_npu
 from npu_flash_attention.compat import real
 from npu_flash_attention.compat.__main__ import main
 
@@ -76,7 +76,7 @@ def test_it_can_be_taken_away(python, tmp_path):
 import os, sys
 import npu_flash_attention, torch
 assert "npu_flash_attention.compat" not in sys.modules and not hasattr(torch, "npu"), "the package alone brings it"
-from npu_flash_attention import compat
+from npu_flash_attention import compat, real_torch_npu
 
 before = {name: getattr(torch, name) for name in ("Generator", "load", "zeros", "is_autocast_enabled")}
 assert not compat.installed() and "torch_npu" not in sys.modules
@@ -134,7 +134,7 @@ def torch_npu(tmp_path, monkeypatch):
 
 def test_it_refuses_where_torch_npu_imports(torch_npu, tmp_path, capsys, monkeypatch):
     where = torch_npu("__version__ = '2.13.0'\n")
-    assert real.find() == where and real.import_error() is None
+    assert real_torch_npu.find() == where and real_torch_npu.run() == (None, "")
     with pytest.raises(
         RuntimeError, match="the real torch_npu imports here.*Run the script without the stand-in"
     ) as error:

@@ -19,7 +19,7 @@ import pytest
 from npu_flash_attention import cli
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("quickstart", "semantics", "api", "differences", "architecture", "libraries", "testing", "compat")
+PAGES = ("quickstart", "semantics", "api", "differences", "architecture", "libraries", "testing", "compat", "npu")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)|!\[[^\]\n]*\]\(([^)\s]+)\)")
 

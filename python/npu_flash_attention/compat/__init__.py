@@ -16,8 +16,8 @@ import importlib
 import os
 import sys
 
+from ..real_torch_npu import STAND_IN
 from . import device, real, transfer
-from .real import STAND_IN
 
 __all__ = ["install", "installed", "uninstall"]
 

@@ -1,0 +1,1 @@
+"""Scripts written for torch_npu, run through the stand-in."""
