@@ -100,6 +100,7 @@ int64_t ShareBlocks(const HostProblem& built, Tiling& t) {
     }
   };
   for_each_block([&](int64_t cost) { total = CheckedSum("cost of all blocks", total, cost); });
+  CheckedProduct("cost of all blocks", {2, total, t.cores});
   int64_t done = 0, number = 0, mine = 0, busiest = 0;
   int32_t core = 0;
   t.first_block[0] = 0;
@@ -141,6 +142,8 @@ int64_t ForwardUbBytes(const Tiling& t, DType dtype) {
 }
 
 Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int32_t cores) {
+  Require(cores >= 0 && cores <= platform.cores, Status::kTilingError, "cores: expected 0 to ", platform.cores,
+          " on ", platform.name, ", got ", cores);
   const AttentionProblem& p = built.problem;
   const int32_t block = kBlockBytes / ElementBytes(p.dtype);
   Tiling t = {};

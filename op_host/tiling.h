@@ -11,7 +11,7 @@
 namespace npu_fa {
 
 // A pure function. Block sizes are chosen for the whole chip, so that results do not depend on how many of its cores
-// (`cores`, 0 for all, at most kMaxCores) share the work. Throws AttentionError when sizes overflow.
+// (`cores`, 0 for all) share the work. Throws AttentionError when sizes overflow or the chip has fewer cores.
 Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int32_t cores = 0);
 
 int64_t WorkspaceBytes(const Tiling& tiling);

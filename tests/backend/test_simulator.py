@@ -63,23 +63,25 @@ def test_random_calls_agree_with_golden(index: int) -> None:
         assert not judged[name].failure, f"{case}: {judged[name].failure}"
 
 
-@pytest.mark.parametrize("mask", [None, CAUSAL], ids=["dense", "causal"])
-def test_results_do_not_depend_on_the_number_of_cores(mask: Tensor | None) -> None:
-    options = {} if mask is None else {"atten_mask": mask, "sparse_mode": 2}
-    tensors = qkv(3, 300, 300, 64)
-    reference = None
-    for cores in (1, 2, 24):
-        simulator.OPTIONS.cores = cores
-        results = forward(*tensors, **options)
-        reference = reference or results
-        for got, expected in zip(results, reference, strict=True):
-            assert torch.equal(got, expected)
+CALLS = {
+    "dense": {},
+    "causal": {"atten_mask": CAUSAL, "sparse_mode": 2},
+    "dropout and sink": {"keep_prob": 0.8, "sink": torch.tensor([0.5, -1.0, 2.0])},
+}
 
 
-def test_runs_repeat_bit_for_bit() -> None:
-    tensors = qkv(2, 130, 1100, 72)
-    for first, second in zip(forward(*tensors), forward(*tensors), strict=True):
-        assert torch.equal(first, second)
+def run_of(call: str, cores: int, threads: int) -> tuple[Tensor, ...]:
+    simulator.OPTIONS.cores, simulator.OPTIONS.threads = cores, threads
+    rng.manual_seed(5)
+    return forward(*qkv(3, 300, 600, 72), **CALLS[call])
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_results_depend_neither_on_cores_nor_on_threads(call: str) -> None:
+    expected = run_of(call, cores=3, threads=1)
+    for cores, threads in ((3, 1), (3, 2), (3, 8), (1, 1), (2, 2), (24, 1), (24, 3)):
+        for got, reference in zip(run_of(call, cores, threads), expected, strict=True):
+            assert torch.equal(got, reference), (cores, threads)
 
 
 def test_rows_that_see_nothing_follow_the_rule() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import npu_flash_attention
@@ -27,6 +28,11 @@ def test_stub_matches_the_compiled_module(name: str) -> None:
     compiled = importlib.import_module(f"npu_flash_attention.{name}")
     module = declared(ast.parse((Path(npu_flash_attention.__path__[0]) / f"{name}.pyi").read_text()).body)
     assert set(module) == public(compiled)
+    for name, node in module.items():
+        if isinstance(node, ast.FunctionDef):
+            signature = getattr(compiled, name).__doc__.splitlines()[0]
+            arguments = [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
+            assert arguments == re.findall(r"[(,] ?(\w+): ", signature), signature
     for class_name, node in module.items():
         # An exception's attributes are set when it is raised.
         if isinstance(node, ast.ClassDef) and not issubclass(getattr(compiled, class_name), BaseException):
