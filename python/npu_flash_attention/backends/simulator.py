@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..call import Call, output_shapes
+from .cpu import _Views, statistic_view
 
 if TYPE_CHECKING:
     from .._C import Problem
@@ -94,7 +95,63 @@ class SimulatorBackend:
         attention_in: Tensor | None,
         needs: Sequence[bool],
     ) -> tuple[Tensor | None, ...]:
-        raise NotImplementedError("backend 'simulator': the backward kernel is not written yet")
+        from .. import _S
+
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        options = dataclasses.asdict(OPTIONS) | {"deterministic": deterministic}
+        try:
+            _S.backward_tiling(problem, soc=OPTIONS.soc, cores=OPTIONS.cores, deterministic=deterministic)
+        except ValueError as error:
+            raise NotImplementedError(f"backend 'simulator': {error}") from error
+        statistics = softmax_max.contiguous(), softmax_sum.contiguous()
+        if attention_in is None and dy.numel() > 0:
+            attention_in = self._output_under(call, problem, *statistics)
+        call, problem = _as_kernels_read(call, problem, dy, *statistics, attention_in, dense=needs[3])
+        inputs = {name: getattr(call, name) for name in _TENSORS}
+        gradients = _gradients(call, problem, bias=needs[3])
+        if call.query.numel() > 0 and call.key.numel() > 0:
+            tensors = inputs | {"softmax_max": statistics[0], "softmax_sum": statistics[1], "dy": dy.contiguous()}
+            tensors |= {"attention_in": None if attention_in is None else attention_in.contiguous()} | gradients
+            last_run.clear()
+            last_run.update(_S.backward(problem, _extents(tensors), **options))
+        tensors_of = (call.query, call.key, call.value, call.pse, call.query_rope, call.key_rope, call.sink)
+        return tuple(
+            gradient.to(tensor.dtype) if need and gradient is not None and tensor is not None else None
+            for gradient, tensor, need in zip(gradients.values(), tensors_of, needs, strict=True)
+        )
+
+    def _output_under(self, call: Call, problem: Problem, softmax_max: Tensor, softmax_sum: Tensor) -> Tensor:
+        """The output that these keys give under statistics which may be of more keys: what D is taken from."""
+        out, row_max, row_sum = self.forward(call, problem)
+        views = _Views(call, problem)
+        for sequence in problem.sequences:
+            own, given = (
+                [statistic_view(t, problem, sequence)[..., :1] for t in pair]
+                for pair in ((row_max, row_sum), (softmax_max, softmax_sum))
+            )
+            rows = views.rows(out, "out", sequence)
+            rows *= torch.exp(own[0] - given[0]) * (own[1] / given[1])
+        return out
+
+
+def _gradients(call: Call, problem: Problem, bias: bool) -> dict[str, Tensor | None]:
+    """The outputs of the backward kernel. It writes all but dpse, to which it adds."""
+    packed, empty = _is_packed(call), call.query.numel() == 0 or call.key.numel() == 0
+    queries = [(s.q_start, s.q_start + s.q_len) for s in problem.sequences] if packed else None
+    keys = [(s.kv_start, s.kv_start + s.kv_len) for s in problem.sequences] if packed else None
+
+    def like(tensor: Tensor | None, tokens: list[tuple[int, int]] | None) -> Tensor | None:
+        return None if tensor is None else _unwritten(tensor.shape, tensor.dtype, [] if empty else tokens)
+
+    return {
+        "dq": like(call.query, queries),
+        "dk": like(call.key, keys),
+        "dv": like(call.value, keys),
+        "dpse": torch.zeros(call.pse.shape) if bias and call.pse is not None else None,
+        "dq_rope": like(call.query_rope, queries),
+        "dk_rope": like(call.key_rope, keys),
+        "dsink": like(call.sink, None),
+    }
 
 
 def _is_packed(call: Call) -> bool:
@@ -108,17 +165,22 @@ def forward_tiling(problem: Problem) -> dict[str, Any]:
     return _S.forward_tiling(problem, soc=OPTIONS.soc)
 
 
-def _as_kernels_read(call: Call, problem: Problem) -> tuple[Call, Problem]:
-    """Masks, biases and sinks whose elements do not follow each other are copied, as the operator's host side does."""
+def _as_kernels_read(call: Call, problem: Problem, *given: Tensor | None, dense: bool = False) -> tuple[Call, Problem]:
+    """Masks, biases and sinks whose elements do not follow each other are copied, as the operator's host side does.
+
+    given: dy, softmax_max, softmax_sum and attention_in of a backward. dense: a bias becomes contiguous, because its
+    gradient is addressed like it.
+    """
     copies = {
         name: tensor.contiguous()
         for name in ("atten_mask", "pse", "sink")
-        if (tensor := getattr(call, name)) is not None and tensor.dim() > 0 and tensor.stride(-1) != 1
+        if (tensor := getattr(call, name)) is not None
+        and ((tensor.dim() > 0 and tensor.stride(-1) != 1) or (name == "pse" and dense and not tensor.is_contiguous()))
     }
     if not copies:
         return call, problem
     call = dataclasses.replace(call, **copies)
-    return call, call.build_problem()
+    return call, call.build_problem(*given)
 
 
 def _unwritten(shape: Sequence[int], dtype: torch.dtype, tokens: Iterable[tuple[int, int]] | None) -> Tensor:
