@@ -39,6 +39,7 @@ class BackwardVector {
     AscendC::Duplicate(scales_[kBlockFloats], tiling_->inverse_keep, kBlockFloats);
     outputs_.Init(problem_, tiling_, gm.workspace, gm.dsink, gm.dq, gm.dq_rope, gm.dk, gm.dk_rope, gm.dv);
     handoff_.Init(*tiling_, gm.workspace, core);
+    bias_gradient_.Init(problem_, tiling_, gm.dbias);
 
     outputs_.ClearSums(boxes_, number, numbers);
     AscendC::SyncAll();
@@ -102,6 +103,9 @@ class BackwardVector {
       AscendC::Mul(ds.x, ds.x, p.x, kBackwardTile);
       VectorBarrier();
       modifiers_.Drop(p);
+      ClearBehind(p, place.valid_rows);
+      ClearBehind(ds, place.valid_rows);
+      bias_gradient_.Add(boxes_, modifiers_, ds, place);
       modifiers_.EndDrop();
       const LocalTensor<T> out = boxes_.BeginStore();
       OnlineSoftmax::Narrow(out, p.x, kBackwardTile);
@@ -112,6 +116,13 @@ class BackwardVector {
       boxes_.EndStore();
     }
     AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_MTE3>(kWeightsReady);
+  }
+
+  // Rows that are no queries count nothing in sums over rows.
+  FA_INLINE static void ClearBehind(const ScoreTile& tile, int32_t rows) {
+    if (rows == tile.rows) return;
+    AscendC::Duplicate(tile.x[rows * kBackwardStage], 0.0f, (tile.rows - rows) * kBackwardStage);
+    VectorBarrier();
   }
 
   // x = x * scale + the term of its row.
@@ -136,6 +147,7 @@ class BackwardVector {
   VectorBoxes<T> boxes_;
   RowTerms<T> terms_;
   ScoreModifiers<P> modifiers_;
+  BiasGradient<P> bias_gradient_;
   GradientOutputs<T> outputs_;
   BackwardHandoff<T> handoff_;
   LocalTensor<float> scales_;  // what is left to scale scores with, and 1 / keep_prob

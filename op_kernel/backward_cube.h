@@ -171,8 +171,6 @@ class BackwardCube {
     const Range keys = plan.KeyTile(stage, key_tile);
     const int32_t key_count = static_cast<int32_t>(keys.end - keys.begin);
     const int32_t rows = l1_.TileRows(plan.block, tile);
-    const int32_t queries =
-        static_cast<int32_t>(Min(rows, plan.block.rows.end - plan.block.rows.begin - tile * tiling_->tile_rows));
 
     const int64_t number = plan.first_stage + stage;
     const GlobalTensor<T> weights = value ? handoff_.Probabilities(number) : handoff_.Gradients(number);
@@ -183,7 +181,7 @@ class BackwardCube {
     const LocalTensor<T> right = value ? l1_.OutputGradient(tile) : l1_.Query(tile);
     LoadRightByDepth(cube_.NextRight(), right[piece * tiling_->piece * tiling_->tile_rows], tiling_->tile_rows, columns,
                      rows);
-    cube_.Multiply(Cube<T>::kAccumulator, padded_keys, columns, queries, place == 0, false);
+    cube_.Multiply(Cube<T>::kAccumulator, padded_keys, columns, rows, place == 0, false);
     if (place + 1 < seeing.Count()) return;
     const int64_t row = SumRow(*tiling_, plan.block.sequence, KvHead(*problem_, plan.block.head), keys.begin);
     const GlobalTensor<float> sum = value ? dv_ : dk_;

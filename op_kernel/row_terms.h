@@ -6,7 +6,7 @@
 #pragma once
 
 #include "backward_schedule.h"
-#include "vector_boxes.h"
+#include "bias_gradient.h"
 
 namespace npu_fa {
 
@@ -31,14 +31,6 @@ struct RowGroups {
 };
 
 FA_FUNCTION int32_t RowGroupsPerCore(const Tiling& t) { return CeilDiv(BlockRows(t), 2 * kRowGroup); }
-
-// x[0 .. 7] = sums over x[0 .. count - 1], count 8 times a power of 8.
-FA_INLINE void SumToEight(const LocalTensor<float>& x, int32_t count) {
-  for (; count > kBlockFloats; count /= kBlockFloats) {
-    AscendC::BlockReduceSum(x, x, count / kRepeatFloats, kRepeatFloats, 1, 1, kBlockFloats);
-    VectorBarrier();
-  }
-}
 
 template <typename T>
 class RowTerms {
@@ -152,7 +144,9 @@ class RowTerms {
   // eight times as much.
   FA_INLINE void SinkPart(VectorBoxes<T>& boxes, const BlockPlan& plan, const RowGroups& groups) {
     int32_t floats = 0;
-    for (int32_t group = 0; group < groups.Count(); ++group) floats += groups.Queries(group) * kBlockFloats;
+    if (plan.block.sequence.kv_len > 0) {  // otherwise the statistics are zeros
+      for (int32_t group = 0; group < groups.Count(); ++group) floats += groups.Queries(group) * kBlockFloats;
+    }
     const LocalTensor<float> x = boxes.BeginLoad();
     const LocalTensor<float> part = boxes.BeginStore().template ReinterpretCast<float>();
     AscendC::Duplicate(x, 0.0f, kBackwardTile);

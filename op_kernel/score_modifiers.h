@@ -16,6 +16,12 @@ struct TilePlace {
   int32_t valid_columns;  // likewise
 };
 
+// Part of a row of a bias table.
+struct TableRow {
+  int64_t begin;
+  int32_t columns;
+};
+
 template <class P>
 class ScoreModifiers {
  public:
@@ -73,6 +79,40 @@ class ScoreModifiers {
                       AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.SlabElements());
       VectorBarrier();
     }
+  }
+
+  // What a slope is multiplied with, element by element; until the next call of anything here.
+  FA_INLINE const LocalTensor<float>& Distances(const ScoreTile& tile, const TilePlace& place) {
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      const int64_t column = place.column + slab * kSlabColumns;
+      for (int32_t row = 0; row < tile.rows; ++row) {
+        const int64_t distance = column - place.row - row + place.sequence.position_shift;
+        AscendC::Adds(wide_[(slab * tile.rows + row) * tile.slabs.columns], columns_, static_cast<float>(distance),
+                      tile.slabs.columns);
+      }
+    }
+    VectorBarrier();
+    AscendC::Abs(wide_, wide_, tile.Elements());
+    VectorBarrier();
+    if (problem_->bias.kind == BiasKind::kSlopeSqrt) {
+      AscendC::Sqrt(wide_, wide_, tile.Elements());
+      VectorBarrier();
+    }
+    return wide_;
+  }
+
+  // Tables of diagonals have no constant row stride.
+  FA_INLINE static bool BiasByRows(const AttentionProblem& p) {
+    return p.bias.kind == BiasKind::kDiagonal || p.bias.kind == BiasKind::kDiagonalTnd;
+  }
+
+  // A row of a Toeplitz table, which lies there without gaps from the table row that holds its leftmost diagonal on.
+  // What the table does not hold is hidden.
+  FA_INLINE static TableRow DiagonalTableRow(const AttentionProblem& p, const TilePlace& place, int32_t row) {
+    const int64_t begin = BiasOffset(p, place.sequence, place.head, place.row + row, place.column);
+    const int64_t table = place.sequence.bias_start + place.head * p.bias.head_stride;
+    const int64_t column = (begin - table) % p.bias.row_stride;
+    return {begin, static_cast<int32_t>(Min(place.valid_columns, p.bias.row_stride - column))};
   }
 
   // Zero where dropout drops; the kept weight waits for the end of the block.
@@ -203,31 +243,17 @@ class ScoreModifiers {
   }
 
   FA_INLINE void Slope(const ScoreTile& tile, const TilePlace& place) {
-    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
-      const int64_t column = place.column + slab * kSlabColumns;
-      for (int32_t row = 0; row < tile.rows; ++row) {
-        const int64_t distance = column - place.row - row + place.sequence.position_shift;
-        AscendC::Adds(wide_[(slab * tile.rows + row) * tile.slabs.columns], columns_, static_cast<float>(distance),
-                      tile.slabs.columns);
-      }
-    }
-    VectorBarrier();
-    AscendC::Abs(wide_, wide_, tile.Elements());
-    VectorBarrier();
-    if (problem_->bias.kind == BiasKind::kSlopeSqrt) {
-      AscendC::Sqrt(wide_, wide_, tile.Elements());
-      VectorBarrier();
-    }
     const float slope = slopes_.GetValue(BiasOffset(*problem_, place.sequence, place.head, place.row, place.column));
-    AscendC::Axpy(tile.x, wide_, -slope, tile.Elements());
+    AscendC::Axpy(tile.x, Distances(tile, place), -slope, tile.Elements());
   }
 
   // x += the bias of the tile.
   FA_INLINE void DenseBias(const ScoreTile& tile, const TilePlace& place) {
     AscendC::WaitFlag<HardEvent::V_MTE2>(kBiasEvent);
-    if (Partial(tile, place) || BiasByRows()) Clear(raw_bias_, tile, kBiasEvent);
-    if (BiasByRows()) {
-      for (int32_t row = 0; row < place.valid_rows; ++row) DiagonalRow(tile, place, row);
+    const bool by_rows = BiasByRows(*problem_);
+    if (Partial(tile, place) || by_rows) Clear(raw_bias_, tile, kBiasEvent);
+    if (by_rows) {
+      for (int32_t row = 0; row < place.valid_rows; ++row) LoadDiagonalRow(tile, place, row);
     } else {
       const int64_t begin = BiasOffset(*problem_, place.sequence, place.head, place.row, place.column);
       const int64_t next = BiasOffset(*problem_, place.sequence, place.head, place.row + 1, place.column);
@@ -247,27 +273,13 @@ class ScoreModifiers {
     AscendC::SetFlag<HardEvent::V_MTE2>(kBiasEvent);
   }
 
-  // Tables of diagonals have no constant row stride.
-  FA_INLINE bool BiasByRows() const {
-    return problem_->bias.kind == BiasKind::kDiagonal || problem_->bias.kind == BiasKind::kDiagonalTnd;
-  }
-
-  // A row of a Toeplitz table, which lies there without gaps from the table row that holds its leftmost diagonal on.
-  // What the table does not hold is hidden.
-  FA_INLINE void DiagonalRow(const ScoreTile& tile, const TilePlace& place, int32_t row) {
-    const npu_fa::Bias& bias = problem_->bias;
-    const Sequence& s = place.sequence;
-    const int64_t q = place.row + row;
-    const int64_t begin = BiasOffset(*problem_, s, place.head, q, place.column);
-    const int64_t table = s.bias_start + place.head * bias.head_stride;
-    const int64_t width = bias.row_stride;
-    const int64_t column = (begin - table) % width;
-    const int32_t columns = static_cast<int32_t>(Min(place.valid_columns, width - column));
+  FA_INLINE void LoadDiagonalRow(const ScoreTile& tile, const TilePlace& place, int32_t row) {
+    const TableRow table = DiagonalTableRow(*problem_, place, row);
     for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
-      const int32_t count = Smaller(tile.slabs.columns, columns - slab * kSlabColumns);
+      const int32_t count = Smaller(tile.slabs.columns, table.columns - slab * kSlabColumns);
       if (count <= 0) break;
-      LoadRows(raw_bias_[(slab * tile.rows + row) * tile.slabs.columns], bias_[begin + slab * kSlabColumns], 1, count,
-               0, tile.slabs.columns);
+      LoadRows(raw_bias_[(slab * tile.rows + row) * tile.slabs.columns], bias_[table.begin + slab * kSlabColumns], 1,
+               count, 0, tile.slabs.columns);
     }
   }
 
