@@ -147,6 +147,30 @@ def test_it_trains_as_plain_attention_does(kind):
     assert losses[FLASH][-1] < 0.8 * losses[FLASH][0]
 
 
+@pytest.mark.skipif(importlib.util.find_spec("accelerate") is None, reason="accelerate is not installed")
+def test_the_trainer_packs_trains_and_resumes(tmp_path):
+    """bfloat16, dropout, packed batches; what it does after a checkpoint is what it does without one."""
+    from transformers import DataCollatorWithFlattening, Trainer, TrainingArguments
+
+    data = [{"input_ids": (3 * torch.arange(n) % 64).tolist()} for n in (9, 17, 12, 30) * 4]
+
+    def train(**options):
+        arguments = TrainingArguments(
+            output_dir=str(tmp_path), max_steps=6, per_device_train_batch_size=2, learning_rate=1e-2, bf16=True,
+            logging_steps=1, save_steps=3, report_to=[], disable_tqdm=True,
+        )  # fmt: skip
+        assert arguments.device == torch.device("npu:0")
+        trainer = Trainer(make(FLASH, 0.2), arguments, DataCollatorWithFlattening(), train_dataset=data)
+        with Spy() as spy:
+            trainer.train(**options)
+        assert {call[:3] for call in spy.calls} == {("TND", 4, 3)}
+        return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+    losses = train()
+    assert len(losses) == 6 and losses[-1] < losses[0]
+    assert train(resume_from_checkpoint=str(tmp_path / "checkpoint-3")) == losses
+
+
 def test_dropout_follows_the_seed_and_survives_checkpointing():
     def step(seed, checkpointing):
         model = make(FLASH, dropout=0.3)
