@@ -1,5 +1,8 @@
 #include "launch.h"
 
+#include <cstring>
+#include <utility>
+
 #include "backward_tiling.h"
 #include "require.h"
 #include "semantics.h"
@@ -10,25 +13,36 @@ namespace {
 
 uint64_t Aligned(uint64_t bytes) { return (bytes + kGmAlignment - 1) / kGmAlignment * kGmAlignment; }
 
+uint64_t KernelBytes(const Tiling& tiling) { return static_cast<uint64_t>(WorkspaceBytes(tiling)); }
+uint64_t KernelBytes(const BackwardTiling& tiling) { return static_cast<uint64_t>(tiling.workspace_bytes); }
+
+template <class KernelTiling>
+LaunchPlan PlanOf(std::vector<uint8_t> blob) {
+  const size_t head = kBlobSequences<KernelTiling>;
+  if (blob.size() < head || (blob.size() - head) % sizeof(Sequence) != 0)
+    throw std::invalid_argument(
+        Text("plan: expected problem, tiling and whole sequences, got ", blob.size(), " bytes"));
+  KernelTiling tiling;
+  std::memcpy(&tiling, blob.data() + kBlobTiling, sizeof(tiling));
+  LaunchPlan plan;
+  plan.cores = tiling.cores;
+  plan.workspace_bytes = Aligned(KernelBytes(tiling)) + Aligned(blob.size());
+  plan.blob = std::move(blob);
+  return plan;
+}
+
 }  // namespace
 
 LaunchPlan PlanForward(const HostProblem& built, const Platform& platform, int32_t cores) {
-  const Tiling tiling = MakeForwardTiling(built, platform, cores);
-  LaunchPlan plan;
-  plan.blob = ArgumentBlob(built, tiling);
-  plan.cores = tiling.cores;
-  plan.workspace_bytes = Aligned(static_cast<uint64_t>(WorkspaceBytes(tiling))) + Aligned(plan.blob.size());
-  return plan;
+  return ForwardPlanOf(ArgumentBlob(built, MakeForwardTiling(built, platform, cores)));
 }
 
 LaunchPlan PlanBackward(const HostProblem& built, const Platform& platform, int32_t cores, bool deterministic) {
-  const BackwardTiling tiling = MakeBackwardTiling(built, platform, cores, deterministic);
-  LaunchPlan plan;
-  plan.blob = ArgumentBlob(built, tiling);
-  plan.cores = tiling.cores;
-  plan.workspace_bytes = Aligned(static_cast<uint64_t>(tiling.workspace_bytes)) + Aligned(plan.blob.size());
-  return plan;
+  return BackwardPlanOf(ArgumentBlob(built, MakeBackwardTiling(built, platform, cores, deterministic)));
 }
+
+LaunchPlan ForwardPlanOf(std::vector<uint8_t> blob) { return PlanOf<Tiling>(std::move(blob)); }
+LaunchPlan BackwardPlanOf(std::vector<uint8_t> blob) { return PlanOf<BackwardTiling>(std::move(blob)); }
 
 std::vector<uint8_t> GeneratedDropBits(const AttentionProblem& p) {
   std::vector<uint8_t> bits(static_cast<size_t>((p.drop_bits + 127) / 128 * 16));

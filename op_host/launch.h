@@ -45,6 +45,10 @@ LaunchPlan PlanForward(const HostProblem& built, const Platform& platform, int32
 LaunchPlan PlanBackward(const HostProblem& built, const Platform& platform, int32_t cores = 0,
                         bool deterministic = false);
 
+// The plan whose blob this is. Throws std::invalid_argument.
+LaunchPlan ForwardPlanOf(std::vector<uint8_t> blob);
+LaunchPlan BackwardPlanOf(std::vector<uint8_t> blob);
+
 // The dropout stream of a problem that names a seed: the kernels read bits, as the operator's do.
 std::vector<uint8_t> GeneratedDropBits(const AttentionProblem& problem);
 

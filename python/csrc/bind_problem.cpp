@@ -314,6 +314,11 @@ void BindProblem(py::module_& m) {
           "bool [heads, rows, columns]: scores that dropout keeps.");
 }
 
+py::tuple PlanTuple(const LaunchPlan& plan) {
+  return py::make_tuple(py::bytes(reinterpret_cast<const char*>(plan.blob.data()), plan.blob.size()),
+                        plan.workspace_bytes);
+}
+
 // AttentionError arrives in Python as npu_flash_attention.errors.AttentionError with its status.
 void TranslateAttentionError(std::exception_ptr pointer) {
   try {
@@ -343,14 +348,15 @@ PYBIND11_MODULE(_C, m) {
         py::arg("offset"), "Packed dropout bits (uint8, LSB first, 1 = keep) of the operator's stream.");
   m.def(
       "plan_forward",
-      [](const HostProblem& built, const std::string& soc, int32_t cores) {
-        const LaunchPlan plan = PlanForward(built, FindPlatform(soc), cores);
-        const py::bytes blob(reinterpret_cast<const char*>(plan.blob.data()), plan.blob.size());
-        return py::make_tuple(blob, plan.cores, plan.workspace_bytes);
+      [](const HostProblem& built, const std::string& soc) { return PlanTuple(PlanForward(built, FindPlatform(soc))); },
+      py::arg("problem"), py::arg("soc"),
+      "(argument blob, bytes of work space) of the forward on a chip; raises ValueError where it cannot run.");
+  m.def(
+      "plan_backward",
+      [](const HostProblem& built, const std::string& soc, bool deterministic) {
+        return PlanTuple(PlanBackward(built, FindPlatform(soc), 0, deterministic));
       },
-      py::arg("problem"), py::arg("soc"), py::arg("cores") = 0,
-      "(argument blob, AI cores, bytes of work space) of the forward on a chip; raises ValueError where it cannot "
-      "run.");
+      py::arg("problem"), py::arg("soc"), py::arg("deterministic"), "As plan_forward, of the backward.");
   m.def(
       "generated_drop_bits",
       [](const HostProblem& built) {

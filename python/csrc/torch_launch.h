@@ -6,15 +6,18 @@
 #include <ATen/core/Tensor.h>
 #include <torch/library.h>
 
-#include <array>
 #include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "launch.h"
 
-// plan: uint8 on the CPU, the blob of LaunchPlan. inputs, outputs: as in ForwardBuffers, None where absent.
-#define NPU_FA_LAUNCH_SCHEMAS(library)                                                                               \
-  library.def(                                                                                                       \
-      "launch_forward(Tensor plan, int cores, Tensor(a!) workspace, Tensor?[] inputs, Tensor(b!)[] outputs) -> ()"); \
+// plan: uint8 on the CPU, the blob of LaunchPlan. inputs, outputs: as in ForwardBuffers and BackwardBuffers, None or
+// empty where absent.
+#define NPU_FA_LAUNCH_SCHEMAS(library)                                                                             \
+  library.def("launch_forward(Tensor plan, Tensor(a!) workspace, Tensor?[] inputs, Tensor(b!)[] outputs) -> ()");  \
+  library.def("launch_backward(Tensor plan, Tensor(a!) workspace, Tensor?[] inputs, Tensor(b!)[] outputs) -> ()"); \
   library.def("launch_soc() -> str", &npu_fa::LaunchSoc)
 
 namespace npu_fa {
@@ -29,36 +32,48 @@ inline Buffer BufferOf(const at::Tensor& tensor) {
   return {tensor.data_ptr(), static_cast<uint64_t>(last + 1) * tensor.element_size()};
 }
 
-struct ForwardLaunch {
+// What LaunchForward or LaunchBackward takes, out of the arguments of the operator.
+template <class Buffers>
+struct TorchLaunch {
   LaunchPlan plan;
-  ForwardBuffers buffers;
+  Buffers buffers;
   Buffer workspace;
 
-  ForwardLaunch(const at::Tensor& blob, int64_t cores, const at::Tensor& work, const OptionalTensors& inputs,
-                at::TensorList outputs) {
-    std::array<Buffer*, 9> const read = {&buffers.query,      &buffers.key,       &buffers.value,
-                                         &buffers.query_rope, &buffers.key_rope,  &buffers.bias,
-                                         &buffers.mask,       &buffers.drop_bits, &buffers.sink};
-    std::array<Buffer*, 3> const written = {&buffers.out, &buffers.softmax_max, &buffers.softmax_sum};
-    TORCH_CHECK(inputs.size() == read.size(), "launch_forward: expected ", read.size(), " inputs, got ", inputs.size());
-    TORCH_CHECK(outputs.size() == written.size(), "launch_forward: expected ", written.size(), " outputs, got ",
+  TorchLaunch(const at::Tensor& blob, const at::Tensor& work, const OptionalTensors& inputs, at::TensorList outputs)
+      : plan(PlanFrom(blob)), workspace(BufferOf(work)) {
+    const auto [read, written] = Split(buffers);
+    TORCH_CHECK(inputs.size() == read.size(), "launch: expected ", read.size(), " inputs, got ", inputs.size());
+    TORCH_CHECK(outputs.size() == written.size(), "launch: expected ", written.size(), " outputs, got ",
                 outputs.size());
-    TORCH_CHECK(blob.device().is_cpu() && blob.is_contiguous() && blob.scalar_type() == at::kByte,
-                "launch_forward: expected plan as bytes on the CPU, got ", blob.toString());
     for (size_t i = 0; i < read.size(); ++i)
       if (const std::optional<at::Tensor> tensor = inputs.get(i)) *read[i] = OnDevice(*tensor, work);
     for (size_t i = 0; i < written.size(); ++i) *written[i] = OnDevice(outputs[i], work);
-    const auto* const bytes = blob.const_data_ptr<uint8_t>();
-    plan.blob.assign(bytes, bytes + blob.numel());
-    plan.cores = static_cast<int32_t>(cores);
-    plan.workspace_bytes = work.nbytes();
-    workspace = BufferOf(work);
   }
 
  private:
+  using Pointers = std::vector<Buffer*>;
+
+  static std::pair<Pointers, Pointers> Split(ForwardBuffers& b) {
+    return {{&b.query, &b.key, &b.value, &b.query_rope, &b.key_rope, &b.bias, &b.mask, &b.drop_bits, &b.sink},
+            {&b.out, &b.softmax_max, &b.softmax_sum}};
+  }
+  static std::pair<Pointers, Pointers> Split(BackwardBuffers& b) {
+    return {{&b.query, &b.key, &b.value, &b.query_rope, &b.key_rope, &b.bias, &b.mask, &b.drop_bits, &b.sink, &b.dy,
+             &b.softmax_max, &b.softmax_sum, &b.attention_in},
+            {&b.dq, &b.dk, &b.dv, &b.dbias, &b.dq_rope, &b.dk_rope, &b.dsink}};
+  }
+
+  static LaunchPlan PlanFrom(const at::Tensor& blob) {
+    TORCH_CHECK(blob.device().is_cpu() && blob.is_contiguous() && blob.scalar_type() == at::kByte,
+                "launch: expected plan as bytes on the CPU, got ", blob.toString());
+    const auto* const bytes = blob.const_data_ptr<uint8_t>();
+    std::vector<uint8_t> copy(bytes, bytes + blob.numel());
+    return std::is_same_v<Buffers, ForwardBuffers> ? ForwardPlanOf(std::move(copy)) : BackwardPlanOf(std::move(copy));
+  }
+
   static Buffer OnDevice(const at::Tensor& tensor, const at::Tensor& work) {
-    TORCH_CHECK(tensor.device() == work.device(), "launch_forward: expected tensors on ", work.device(),
-                ", got one on ", tensor.device());
+    TORCH_CHECK(tensor.device() == work.device(), "launch: expected tensors on ", work.device(), ", got one on ",
+                tensor.device());
     return BufferOf(tensor);
   }
 };

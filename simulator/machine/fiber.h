@@ -11,8 +11,6 @@
 #include <cstddef>
 #include <functional>
 
-#include "machine/fiber_sanitizer.h"
-
 namespace ascend_sim {
 
 class Fiber {
@@ -38,7 +36,6 @@ class Fiber {
   ucontext_t inside_;
   ucontext_t outside_;
   bool done_ = false;
-  FiberSanitizer sanitizer_;
 };
 
 }  // namespace ascend_sim

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import Tensor
 
 from ..call import Call
-from . import cpu, golden, native, simulator
+from . import cpu, golden, native, npu, simulator
 
 if TYPE_CHECKING:
     from .._C import Problem
@@ -68,7 +68,7 @@ class _Planned:
 BACKENDS: dict[str, Backend] = {
     backend.name: backend
     for backend in (
-        _Planned("npu", "this build has no NPU binding"),
+        npu.NpuBackend(),
         _Planned("cuda", "this build has no CUDA kernels"),
         native.NativeBackend(),
         cpu.CpuBackend(),

@@ -1,0 +1,111 @@
+"""What only a card can run compiles: against the headers of torch_npu, and against launch headers made of our kernels."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import launch_headers
+import pytest
+from npu_build import ROOT, TORCH, run
+
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-fPIC")
+OURS = (f"-I{ROOT / 'op_host'}", f"-I{ROOT / 'op_kernel'}")
+SYSTEM = (f"-isystem{TORCH / 'include'}", f"-isystem{TORCH / 'include' / 'torch' / 'csrc' / 'api' / 'include'}")
+
+
+def compiled(source: Path, to: Path, *options: str) -> Path:
+    target = to / f"{source.stem}.o"
+    run(os.environ.get("CXX", "c++"), "-c", source, "-o", target, *WARNINGS, *OURS, *options)
+    return target
+
+
+def symbols(binary: Path, kind: str, *options: str) -> set[str]:
+    """Names of a kind of symbol, as nm gives it: U is undefined, T a function, W weak."""
+    lines = run("nm", *options, binary).splitlines()
+    return {line.split()[-1].split("@")[0] for line in lines if re.search(rf" [{kind}] ", line)}
+
+
+@pytest.fixture(scope="module")
+def binding(torch_npu: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("binding")
+    return compiled(
+        ROOT / "python" / "csrc" / "bind_npu.cpp", folder, "-std=c++20", *SYSTEM, f"-isystem{torch_npu / 'include'}"
+    )
+
+
+def test_binding_finds_what_it_calls_in_the_library(binding: Path, torch_npu: Path) -> None:
+    needed = {name for name in symbols(binding, "U") if re.match(r"_ZNK?(7c10_npu|6at_npu)", name)}
+    assert any("getCurrentNPUStream" in name for name in needed), needed
+    assert any("RunOpApiV2" in name for name in needed), needed
+    lacking = needed - symbols(torch_npu / "lib" / "libtorch_npu.so", "TWV", "-D")
+    assert not lacking
+
+
+@pytest.fixture(scope="module")
+def launch(torch_npu: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("launch")
+    return compiled(ROOT / "op_host" / "launch_npu.cpp", folder, "-std=c++17", f"-isystem{torch_npu / 'include'}")
+
+
+def test_run_time_calls_are_in_one_file(launch: Path, binding: Path) -> None:
+    def of_the_runtime(names: set[str]) -> set[str]:
+        return {name for name in names if name.startswith("acl")}
+
+    assert {"aclrtMemcpyAsync", "aclrtMallocHost", "aclrtGetSocName"} <= of_the_runtime(symbols(launch, "U"))
+    assert not of_the_runtime(symbols(binding, "U"))
+    callers = [
+        path.name
+        for path in [*sorted((ROOT / "op_host").glob("*.cpp")), ROOT / "python" / "csrc" / "bind_npu.cpp"]
+        if re.search(r"\bacl(rt|mdl)?[A-Z]\w+\(", path.read_text(encoding="utf-8"))
+    ]
+    assert callers == ["launch_npu.cpp"]
+
+
+def test_kernel_entries_fit_the_kernels(torch_npu: Path, tmp_path: Path) -> None:
+    launch_headers.write(ROOT / "op_kernel", tmp_path)
+    options = ("-std=c++17", f"-isystem{torch_npu / 'include'}", f"-I{tmp_path}")
+    entries = compiled(ROOT / "op_host" / "kernel_entries.cpp", tmp_path, *options)
+    kernels = set(launch_headers.kernels(ROOT / "op_kernel"))
+    assert kernels
+    assert {name for name in symbols(entries, "U") if "aclrtlaunch" in name} == {f"aclrtlaunch_{k}" for k in kernels}
+    assert {f"npu_fa_{kernel}" for kernel in kernels} <= symbols(entries, "T")
+    launcher = (ROOT / "op_host" / "launch_npu.cpp").read_text(encoding="utf-8")
+    assert {f"npu_fa_{kernel}" for kernel in kernels} == set(re.findall(r'"(npu_fa_\w+)"', launcher))
+
+
+def configure(tmp_path: Path, *options: str) -> str:
+    """What CMake says when it refuses."""
+    command = ["cmake", "-S", str(ROOT), "-B", str(tmp_path / "build"), "-DNPU_FA_BUILD_PYTHON=OFF", *options]
+    environment = {k: v for k, v in os.environ.items() if k not in ("ASCEND_HOME_PATH", "NPU_FA_SOC")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode != 0
+    return " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "said"),
+    [
+        ((), ("-DNPU_FA_SOC=Ascend910B2",), "there is no toolkit: source its set_env.sh"),
+        ((), ("-DNPU_FA_SOC=Ascend910B2", "-DASCEND_HOME_PATH={}/nowhere"), "nowhere, which is no folder"),
+        ((), ("-DNPU_FA_SOC=Ascend910B2", "-DASCEND_HOME_PATH={}/toolkit"), "with the AscendC compiler, got"),
+        (("ascendc.cmake",), ("-DNPU_FA_SOC=Ascend910B2", "-DASCEND_HOME_PATH={}/toolkit"), "lib64/libascendcl.so"),
+        (
+            ("ascendc.cmake", "libascendcl.so"),
+            ("-DNPU_FA_SOC=Ascend910B2;Ascend310P", "-DASCEND_HOME_PATH={}/toolkit"),
+            "NPU_FA_SOC: expected chips of op_host/platform.cpp, got Ascend310P",
+        ),
+    ],
+)
+def test_cmake_says_what_is_missing(
+    files: tuple[str, ...], options: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    places = {"ascendc.cmake": "compiler/tikcpp/ascendc_kernel_cmake", "libascendcl.so": "lib64"}
+    (tmp_path / "toolkit").mkdir()
+    for name in files:
+        folder = tmp_path / "toolkit" / places[name]
+        folder.mkdir(parents=True)
+        (folder / name).touch()
+    assert said in configure(tmp_path, *(option.format(tmp_path) for option in options))
