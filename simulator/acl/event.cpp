@@ -15,8 +15,8 @@ aclError CreateEvent(const char* api, aclrtEvent* event, uint32_t flags) {
   return Call(api, [&]() -> aclError {
     if (const aclError status = RequireArgument(api, "event", event)) return status;
     if (flags == 0 || (flags & ~kAllFlags) != 0) {
-      return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": flag: expected bits of ACL_EVENT_*, got " +
-                                               std::to_string(flags));
+      return Fail(ACL_ERROR_INVALID_PARAM,
+                  std::string(api) + ": flag: expected bits of ACL_EVENT_*, got " + std::to_string(flags));
     }
     Process& process = Process::Get();
     const Process::Lock lock(process.mutex);
@@ -39,8 +39,9 @@ aclError RequireEvent(Process& process, const char* api, aclrtEvent handle, std:
   return Misuse(ACL_ERROR_RT_INVALID_HANDLE, std::string(api) + ": " + process.events.WhyNot(handle));
 }
 
-aclError RequireEventAndStream(Process& process, const char* api, aclrtEvent event_handle, std::shared_ptr<Event>* event,
-                               aclrtStream stream_handle, std::shared_ptr<Stream>* stream) {
+aclError RequireEventAndStream(Process& process, const char* api, aclrtEvent event_handle,
+                               std::shared_ptr<Event>* event, aclrtStream stream_handle,
+                               std::shared_ptr<Stream>* stream) {
   if (const aclError status = RequireStream(process, api, stream_handle, stream)) return status;
   if (const aclError status = RequireEvent(process, api, event_handle, event)) return status;
   if ((*event)->device == (*stream)->device) return ACL_SUCCESS;

@@ -83,7 +83,7 @@ std::shared_ptr<Allocation> MemoryTable::Locate(const Use& use, std::string* why
     *why = use.name + ": " + WhyNot(use.begin);
     return nullptr;
   }
-  if (!allocation->on_device()) {
+  if (!allocation->on_device() && !use.host_too) {
     *why = use.name + ": expected device memory, got host memory of " + allocation->Describe();
     return nullptr;
   }

@@ -22,6 +22,7 @@ struct Use {
   const void* begin = nullptr;
   uint64_t bytes = 0;
   Access access = Access::kRead;
+  bool host_too = false;  // memory of aclrtMallocHost will do
 };
 
 enum class MemoryKind { kDevice, kForeign, kHost };  // kForeign: device memory that belongs to somebody else
@@ -62,7 +63,7 @@ class MemoryTable {
   std::vector<std::shared_ptr<Allocation>> All() const;
   uint64_t DeviceBytes(int32_t device) const;
 
-  // The device allocation that contains all of the use; else null and why not.
+  // The allocation that contains all of the use; else null and why not.
   std::shared_ptr<Allocation> Locate(const Use& use, std::string* why) const;
   // What is known about an address outside every allocation: "was freed: ...", "is not device memory".
   std::string WhyNot(const void* address) const;

@@ -72,13 +72,15 @@ aclError Release(const char* api, const void* address, MemoryKind kind, const ch
                     std::string(api) + ": " + allocation->Describe() + " is no memory of " + proper);
     }
     if (allocation->base != address) {
-      return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": " + Hex(address) + " is not the beginning of " +
-                                                    allocation->Describe());
+      return Misuse(ACL_ERROR_RT_PARAM_INVALID,
+                    std::string(api) + ": " + Hex(address) + " is not the beginning of " + allocation->Describe());
     }
     std::string conflict = MemoryTable::Conflict(*allocation, All(*allocation), process.host);
-    if (conflict.empty() && allocation->copying > 0) conflict = "a copy of another thread uses " + allocation->Describe();
+    if (conflict.empty() && allocation->copying > 0)
+      conflict = "a copy of another thread uses " + allocation->Describe();
     if (!conflict.empty()) {
-      return Misuse(ACL_ERROR_RT_MEMORY_FREE, std::string(api) + ": the host has not waited for the stream: " + conflict);
+      return Misuse(ACL_ERROR_RT_MEMORY_FREE,
+                    std::string(api) + ": the host has not waited for the stream: " + conflict);
     }
     process.memory.Remove(allocation->base, std::string("was released by ") + api);
   }
@@ -123,14 +125,13 @@ aclError CheckSide(Process& process, const char* api, const Use& use, aclrtMemcp
     }
   }
   if (allocation == nullptr) return ACL_SUCCESS;
-  const uint64_t left = allocation->bytes - static_cast<uint64_t>(static_cast<const uint8_t*>(use.begin) -
-                                                                  allocation->base);
-  if (use.bytes > left) {
-    return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": " + use.name + ": " + std::to_string(use.bytes) +
-                                                  " bytes reach " + std::to_string(use.bytes - left) +
-                                                  " bytes beyond the end of " + allocation->Describe());
+  Use known = use;
+  known.host_too = true;
+  std::string why;
+  if (process.memory.Locate(known, &why) == nullptr) {
+    return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": " + why);
   }
-  uses->push_back(use);
+  uses->push_back(known);
   allocations->push_back(allocation);
   return ACL_SUCCESS;
 }
@@ -143,8 +144,8 @@ aclError OnHost(Process::Lock& lock, const char* api, const std::vector<Use>& us
   for (size_t i = 0; i < uses.size(); ++i) {
     const std::string conflict = MemoryTable::Conflict(*allocations[i], uses[i], process.host);
     if (!conflict.empty()) {
-      return Misuse(ACL_ERROR_RT_STREAM_NOT_COMPLETE, std::string(api) + ": " + uses[i].name +
-                                                          ": the host has not waited for the stream: " + conflict);
+      return Misuse(ACL_ERROR_RT_STREAM_NOT_COMPLETE,
+                    std::string(api) + ": " + uses[i].name + ": the host has not waited for the stream: " + conflict);
     }
   }
   for (const auto& allocation : allocations) ++allocation->copying;
@@ -274,9 +275,8 @@ aclError RegisterDeviceMemory(void* address, uint64_t bytes, const std::string& 
 }
 
 aclError UnregisterDeviceMemory(void* address) {
-  return Call("UnregisterDeviceMemory", [&] {
-    return Release("UnregisterDeviceMemory", address, MemoryKind::kForeign, "RegisterDeviceMemory");
-  });
+  return Call("UnregisterDeviceMemory",
+              [&] { return Release("UnregisterDeviceMemory", address, MemoryKind::kForeign, "RegisterDeviceMemory"); });
 }
 
 bool IsDeviceMemory(const void* address, uint64_t bytes, std::string* why) {

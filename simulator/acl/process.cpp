@@ -71,6 +71,7 @@ std::shared_ptr<Stream> Process::NewStream(const Context& context) {
 
 void Process::CloseStream(Lock& lock, Stream& stream, bool drop) {
   stream.Close(lock, drop);
+  host.Join(stream.clock);
   memory.ForgetStream(stream.number);
   host.Forget(stream.number);
   std::string text;
@@ -162,10 +163,9 @@ aclError RequireStream(Process& process, const char* api, aclrtStream handle, st
     return Misuse(ACL_ERROR_RT_INVALID_HANDLE, std::string(api) + ": " + process.streams.WhyNot(handle));
   }
   if ((*stream)->context != context->number) {
-    return Misuse(ACL_ERROR_RT_STREAM_CONTEXT,
-                  std::string(api) + ": stream " + std::to_string((*stream)->number) + " belongs to context " +
-                      std::to_string((*stream)->context) + ", this thread's current one is " +
-                      std::to_string(context->number));
+    return Misuse(ACL_ERROR_RT_STREAM_CONTEXT, std::string(api) + ": stream " + std::to_string((*stream)->number) +
+                                                   " belongs to context " + std::to_string((*stream)->context) +
+                                                   ", this thread's current one is " + std::to_string(context->number));
   }
   return ACL_SUCCESS;
 }
@@ -261,8 +261,9 @@ aclError ResetDevice(const char* api, int32_t device, bool force) {
 
 aclError RequireOption(const char* api, aclSysParamOpt opt) {
   if (opt == ACL_OPT_DETERMINISTIC || opt == ACL_OPT_ENABLE_DEBUG_KERNEL) return ACL_SUCCESS;
-  return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": opt: expected ACL_OPT_DETERMINISTIC or "
-                                                          "ACL_OPT_ENABLE_DEBUG_KERNEL, got " +
+  return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) +
+                                           ": opt: expected ACL_OPT_DETERMINISTIC or "
+                                           "ACL_OPT_ENABLE_DEBUG_KERNEL, got " +
                                            std::to_string(opt));
 }
 

@@ -24,9 +24,9 @@ struct Event {
   bool recorded = false;   // and not reset since
   uint64_t requested = 0;  // records put on streams
   uint64_t completed = 0;
-  uint64_t waiting = 0;    // waits put on streams that are not over
-  Clock clock;             // what has happened when the latest record completes
-  int64_t time_ns = 0;     // when that was, by the steady clock
+  uint64_t waiting = 0;  // waits put on streams that are not over
+  Clock clock;           // what has happened when the latest record completes
+  int64_t time_ns = 0;   // when that was, by the steady clock
 };
 
 struct Context {
@@ -78,9 +78,6 @@ class Process {
   void CloseAll(Lock& lock, const std::string& how, std::vector<std::string>* leaks);
   // The streams of a device, default streams included.
   std::vector<std::shared_ptr<Stream>> StreamsOf(int32_t device) const;
-
-  // The host has waited for the stream.
-  void HostKnows(const Stream& stream) { host.Raise(stream.number, stream.issued()); }
 
  private:
   Process();

@@ -31,8 +31,8 @@ class Registry {
     return found == live_.end() ? nullptr : found->second;
   }
 
-  // `how` it ended, as a later use of the handle will be told: "was destroyed". The object's memory is kept for a while,
-  // so that a new object does not get the address and revive the stale handle.
+  // `how` it ended, as a later use of the handle will be told: "was destroyed". The object's memory is kept for a
+  // while, so that a new object does not get the address and revive the stale handle.
   std::shared_ptr<Object> Remove(const void* handle, const std::string& how) {
     const auto found = live_.find(handle);
     if (found == live_.end()) return nullptr;

@@ -23,7 +23,8 @@ Status Fail(Status status, const std::string& message) {
   return status;
 }
 
-// A refused call that shows a mistake in the program's use of objects, memory or streams. Goes to stderr too, and counts.
+// A refused call that shows a mistake in the program's use of objects, memory or streams. Goes to stderr too, and
+// counts.
 void AddMisuse(const std::string& message);
 template <typename Status>
 Status Misuse(Status status, const std::string& message) {

@@ -114,16 +114,14 @@ aclError EnqueueWithUses(Stream& stream, const std::string& api, Task task, cons
     std::shared_ptr<Allocation> allocation = process.memory.Locate(use, &why);
     if (allocation == nullptr) return Misuse(ACL_ERROR_RT_PARAM_INVALID, api + ": " + why);
     if (allocation->kind == MemoryKind::kDevice && allocation->device != stream.device) {
-      return Misuse(ACL_ERROR_RT_PARAM_INVALID,
-                    api + ": " + use.name + ": " + allocation->Describe() + " is on device " +
-                        std::to_string(allocation->device) + ", the stream on device " +
-                        std::to_string(stream.device));
+      return Misuse(ACL_ERROR_RT_PARAM_INVALID, api + ": " + use.name + ": " + allocation->Describe() +
+                                                    " is on device " + std::to_string(allocation->device) +
+                                                    ", the stream on device " + std::to_string(stream.device));
     }
     const std::string conflict = MemoryTable::Conflict(*allocation, use, known);
     if (!conflict.empty()) {
-      return Misuse(ACL_ERROR_RT_STREAM_NOT_COMPLETE,
-                    api + " on stream " + std::to_string(stream.number) + ": " + use.name + ": no event orders it after " +
-                        conflict);
+      return Misuse(ACL_ERROR_RT_STREAM_NOT_COMPLETE, api + " on stream " + std::to_string(stream.number) + ": " +
+                                                          use.name + ": no event orders it after " + conflict);
     }
     allocations.push_back(std::move(allocation));
   }
@@ -160,7 +158,8 @@ aclError DestroyStream(const char* api, aclrtStream handle, bool drop) {
     Process::Lock lock(process.mutex);
     if (const aclError status = RequireInitialised(process, api)) return status;
     if (handle == nullptr) {
-      return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": stream is null; a default stream goes with its context");
+      return Fail(ACL_ERROR_INVALID_PARAM,
+                  std::string(api) + ": stream is null; a default stream goes with its context");
     }
     std::shared_ptr<Stream> stream;
     if (const aclError status = RequireStream(process, api, handle, &stream)) return status;
@@ -178,12 +177,12 @@ aclError Synchronise(const char* api, Process& process, Process::Lock& lock, con
   if (stream->on_own_thread()) {
     return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": called by a task of the stream itself");
   }
-  const uint64_t target = stream->issued();
+  const Clock clock = stream->clock;
   if (!stream->WaitUntilDone(lock, timeout)) {
     return Fail(ACL_ERROR_RT_STREAM_SYNC_TIMEOUT, std::string(api) + ": stream " + std::to_string(stream->number) +
                                                       " is not done after " + std::to_string(timeout) + " ms");
   }
-  process.host.Raise(stream->number, target);
+  process.host.Join(clock);
   std::string text;
   const aclError failure = stream->TakeFailure(&text);
   return failure == ACL_SUCCESS ? ACL_SUCCESS : Fail(failure, std::string(api) + ": " + text);
@@ -263,7 +262,7 @@ aclError aclrtStreamQuery(aclrtStream handle, aclrtStreamStatus* status) {
     std::shared_ptr<Stream> stream;
     if (const aclError refused = RequireStream(process, "aclrtStreamQuery", handle, &stream)) return refused;
     *status = stream->done() ? ACL_STREAM_STATUS_COMPLETE : ACL_STREAM_STATUS_NOT_READY;
-    if (stream->done()) process.HostKnows(*stream);
+    if (stream->done()) process.host.Join(stream->clock);
     return ACL_SUCCESS;
   });
 }

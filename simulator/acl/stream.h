@@ -38,7 +38,6 @@ class Stream {
   // False if the time is over first. A time of -1 never is.
   bool WaitUntilDone(Lock& lock, int64_t timeout_ms);
   bool done() const { return completed_ == issued_; }
-  uint64_t issued() const { return issued_; }
   // Waits for the tasks (without those not begun if `drop`) and ends the thread.
   void Close(Lock& lock, bool drop);
   bool on_own_thread() const { return worker_.get_id() == std::this_thread::get_id(); }
@@ -49,7 +48,7 @@ class Stream {
   const uint64_t context;  // its number
   const int32_t device;
   bool stop_on_failure = false;
-  Clock clock;  // what the next task comes after
+  Clock clock;  // what is done when all tasks so far are; the next comes after
 
  private:
   void Work();

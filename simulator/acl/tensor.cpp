@@ -373,8 +373,9 @@ aclnnStatus aclGetStorageShape(const aclTensor* tensor, int64_t** storageDims, u
   if (storageDims == nullptr || storageDimsNum == nullptr) {
     return Fail(ACLNN_ERR_PARAM_NULLPTR, "aclGetStorageShape: storageDims or storageDimsNum is null");
   }
-  return With("aclGetStorageShape", tensor,
-              [=](const aclTensor& object) { return CopyOut(object.value.storage_shape, storageDims, storageDimsNum); });
+  return With("aclGetStorageShape", tensor, [=](const aclTensor& object) {
+    return CopyOut(object.value.storage_shape, storageDims, storageDimsNum);
+  });
 }
 
 aclnnStatus aclGetViewStrides(const aclTensor* tensor, int64_t** stridesValue, uint64_t* stridesNum) {

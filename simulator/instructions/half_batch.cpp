@@ -4,7 +4,9 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-// One body, compiled for several instruction sets; the loader picks at start-up.
+#endif
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+// One body, compiled for several instruction sets; the loader picks at start-up, when ThreadSanitizer is not ready yet.
 #define ASCEND_SIM_CLONES __attribute__((target_clones("default", "avx2")))
 #else
 #define ASCEND_SIM_CLONES

@@ -5,7 +5,8 @@
 // Floating-point flags do not matter here, and minding them would keep the loop from vectorising.
 #pragma GCC optimize("no-trapping-math")
 
-#if defined(__x86_64__)
+// The loader picks the clone at start-up, when ThreadSanitizer is not ready yet.
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
 #define ASCEND_SIM_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define ASCEND_SIM_CLONES

@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <functional>
 
+#include "machine/fiber_sanitizer.h"
+
 namespace ascend_sim {
 
 class Fiber {
@@ -36,6 +38,7 @@ class Fiber {
   ucontext_t inside_;
   ucontext_t outside_;
   bool done_ = false;
+  FiberSanitizer sanitizer_;
 };
 
 }  // namespace ascend_sim

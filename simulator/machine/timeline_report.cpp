@@ -74,7 +74,7 @@ std::string Timeline::Summary() const {
   std::string out;
   Append(out, "%s, %zu cores: %.0f cycles = %.2f us at %d MHz (a model, not a measurement)\n", soc->name, cores.size(),
          cycles, Microseconds(), soc->mhz);
-  Append(out, "  pipe     busy AIC  work AIC   busy AIV  work AIV   on the critical path\n");
+  out += "  pipe     busy AIC  work AIC   busy AIV  work AIV   on the critical path\n";
   for (int pipe = 0; pipe < kPipes; ++pipe) {
     Append(out, "  %-6s %9.1f%% %8.1f%% %9.1f%% %8.1f%% %15.1f%%\n", PipeName(pipe), 100 * BusyShare(true, pipe),
            100 * WorkShare(true, pipe), 100 * BusyShare(false, pipe), 100 * WorkShare(false, pipe),

@@ -57,6 +57,10 @@ def train(rank):
     model(torch.full((1, 3), float(rank), device=f"npu:{rank}")).sum().backward()
     total = torch.full((1,), float(rank + 1), device="npu")
     dist.all_reduce(total)
+    dist.barrier()
+    ranks = [None, None]
+    dist.all_gather_object(ranks, rank)
+    assert ranks == [0, 1]
     with open(f"rank{rank}", "w") as file:
         file.write(f"{model.module.weight.grad.tolist()} {total.item()}")
     dist.destroy_process_group()
@@ -78,6 +82,7 @@ import npu_flash_attention, torch
 assert "npu_flash_attention.compat" not in sys.modules and not hasattr(torch, "npu"), "the package alone brings it"
 from npu_flash_attention import compat, real_torch_npu
 
+had_cuda = torch.cuda.is_available()
 before = {name: getattr(torch, name) for name in ("Generator", "load", "zeros", "is_autocast_enabled")}
 assert not compat.installed() and "torch_npu" not in sys.modules
 compat.uninstall()
@@ -89,7 +94,7 @@ for _ in range(2):
     assert compat.installed() and torch.ones(2).npu().is_cuda and torch.cuda.is_available()
     del torch_npu, transfer_to_npu
     compat.uninstall()
-    assert not compat.installed() and not torch.cuda.is_available() and not torch.npu.is_available()
+    assert not compat.installed() and torch.cuda.is_available() == had_cuda and not torch.npu.is_available()
     assert before == {name: getattr(torch, name) for name in before}
     assert not hasattr(torch.Tensor, "npu") and not hasattr(torch.nn.Module, "npu") and not torch.ones(1).is_cuda
     assert not hasattr(torch.ops.npu, "npu_fusion_attention")

@@ -186,7 +186,6 @@ def _patch_autocast() -> None:
         (torch, ("is_autocast_enabled", "get_autocast_dtype", "set_autocast_enabled", "set_autocast_dtype")),
         (torch.amp, ("custom_fwd", "custom_bwd", "is_autocast_available")),
         (torch.amp.autocast_mode, ("custom_fwd", "custom_bwd", "is_autocast_available")),
-        (torch.amp.GradScaler, ("__init__",)),
     ):
         for name in names:
             _patches.set(owner, name, _of_cpu(getattr(owner, name)))
@@ -241,17 +240,3 @@ def _patch_distributed() -> None:
         before(*bound.args, **bound.kwargs)
 
     _patches.set(parallel, "__init__", init)
-    group, group_signature = (
-        torch.distributed.init_process_group,
-        inspect.signature(torch.distributed.init_process_group),
-    )
-
-    @functools.wraps(group)
-    def init_process_group(*args: Any, **kwargs: Any) -> None:
-        bound = group_signature.bind(*args, **kwargs)
-        if is_npu(bound.arguments.get("device_id")):
-            del bound.arguments["device_id"]
-        group(*bound.args, **bound.kwargs)
-
-    for owner in (torch.distributed, torch.distributed.distributed_c10d):
-        _patches.set(owner, "init_process_group", init_process_group)

@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 // As aclInit and aclFinalize, but aclnnInit may follow aclInit, and then only aclFinalize ends.
-ACL_FUNC_VISIBILITY aclnnStatus aclnnInit(const char *configPath);
+ACL_FUNC_VISIBILITY aclnnStatus aclnnInit(const char* configPath);
 ACL_FUNC_VISIBILITY aclnnStatus aclnnFinalize();
 
 #ifdef __cplusplus
