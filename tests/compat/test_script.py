@@ -1,5 +1,6 @@
 """`python -m npu_flash_attention.compat`: scripts, their arguments and children, and when it refuses."""
 
+import os
 import re
 import sys
 import types
@@ -92,6 +93,7 @@ for _ in range(2):
     import torch_npu
     from torch_npu.contrib import transfer_to_npu
     assert compat.installed() and torch.ones(2).npu().is_cuda and torch.cuda.is_available()
+    assert torch.accelerator.is_available()
     del torch_npu, transfer_to_npu
     compat.uninstall()
     assert not compat.installed() and torch.cuda.is_available() == had_cuda and not torch.npu.is_available()
@@ -155,6 +157,12 @@ def test_it_refuses_where_torch_npu_is_imported_already(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_npu", types.ModuleType("torch_npu"))
     with pytest.raises(RuntimeError, match="the real torch_npu imports here"):
         compat.install()
+
+
+def test_a_process_that_inherits_the_stand_in_refuses_too(python, torch_npu, tmp_path):
+    site = str(Path(torch_npu("__version__ = '2.13.0'\n")).parents[1])
+    result = python("-c", "import torch_npu", cwd=tmp_path, PYTHONPATH=os.pathsep.join([real.STAND_IN, site]))
+    assert result.returncode == 1 and f"the real torch_npu imports here ({site}" in result.stderr
 
 
 def test_a_torch_npu_that_does_not_import_is_named(torch_npu):

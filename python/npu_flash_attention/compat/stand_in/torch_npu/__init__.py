@@ -10,7 +10,7 @@ from . import contrib as contrib
 from . import npu as npu
 from . import optim as optim
 
-_real.refuse()
+_real.refuse_once()
 _attention = {name: getattr(_package, name) for name in _package.__all__ if name.startswith(("npu_", "_npu_"))}
 _FUNCTIONS = _attention | _functions.ALL
 globals().update(_FUNCTIONS)
