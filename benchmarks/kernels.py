@@ -77,6 +77,7 @@ class Run:
 
     cycles: float
     bytes: dict[str, int]
+    tiling: dict[str, Any]
     pipes: dict[tuple[str, str], tuple[float, float]]
     summary: str
     trace: str
@@ -133,6 +134,7 @@ def run(case: Case, inputs: Inputs, heads: bool, trace: bool = False) -> Run:
         return Run(
             result["cycles"],
             result["bytes"],
+            result["tiling"],
             result["pipes"],
             result["summary"],
             result["trace"]() if trace else "",
@@ -144,19 +146,27 @@ def run(case: Case, inputs: Inputs, heads: bool, trace: bool = False) -> Run:
 
 
 def least_bytes(case: Case, tiling: dict[str, Any]) -> float:
-    """What the forward has to move through GM under its tiling: S, P and P V there and back, Q, K and V once a block."""
+    """What the forward has to move through GM under its tiling: S, P and P V there and back, Q, K and V once a block.
+
+    The cube computes sixteen rows at least; blocks that share their rows leave fp32 results to be joined.
+    """
     row = case.row
     rows_in_all, element = case.seq_q or row.seq, row.dtype.itemsize
     block_rows, stage = tiling["tiles"] * tiling["tile_rows"], tiling["stage_columns"]
     modifiers = (element if row.dense_bias else 0) + (1 if row.dense_mask else 0) + (1 / 8 if row.dropout else 0)
-    score = 2 * 4 + 2 * element + modifiers
+    score = 2 * 4 + 2 * element
     total = 0.0
     for begin in range(0, rows_in_all, block_rows):
-        end = min(begin + block_rows, rows_in_all)
-        columns = end + row.seq - rows_in_all if row.causal else row.seq
+        rows = min(block_rows, rows_in_all - begin)
+        columns = begin + rows + row.seq - rows_in_all if row.causal else row.seq
         stages = -(-columns // stage)
-        total += (end - begin) * (columns * score + 2 * row.dim * (element + 4 * stages) + STATISTICS_BYTES)
+        parts = -(-stages // tiling["part_stages"])
+        computed = -(-rows // 16) * 16
+        total += computed * (columns * score + 2 * row.dim * 4 * stages) + rows * columns * modifiers
+        total += (parts * row.dim + row.dim) * rows * element + rows * STATISTICS_BYTES
         total += 2 * columns * row.dim * element
+        if parts > 1:
+            total += 2 * parts * computed * (row.dim + 2) * 4
     return row.heads * total
 
 
@@ -188,8 +198,7 @@ def measure(case: Case, traces: Path | None) -> list[str]:
     tiles = case.flops / (10 if case.backward else 4) / case.row.dim / 128**2
     traffic = f"{moved / tiles / 1024:.0f}"
     if not case.backward:
-        problem = inputs.call().build_problem()
-        least = least_bytes(case, simulator.forward_tiling(problem))
+        least = least_bytes(case, bare.tiling)
         traffic += f" ({moved / least:.2f}x)"
     return [
         case.name,

@@ -24,6 +24,13 @@ int64_t LongestKey(const HostProblem& built) {
   return longest;
 }
 
+int64_t Blocks(const HostProblem& built, const Tiling& t) {
+  int64_t blocks = 0;
+  for (const Sequence& s : built.sequences)
+    blocks = CheckedSum("number of blocks", blocks, BlocksPerHead(t, s) * built.problem.q_heads);
+  return blocks;
+}
+
 // The largest power of two from `largest` down to `smallest` that fits, or 0.
 template <class Fits>
 int32_t LargestPiece(int32_t largest, int32_t smallest, Fits fits) {
@@ -73,7 +80,7 @@ bool FitsSomehow(Tiling& t, int32_t rows, int32_t columns, DType dtype) {
 // the manual; the vector unit's passes and the prices were read off the simulator's timeline.
 double EstimatedCycles(const HostProblem& built, Tiling& t) {
   constexpr double kReadRate = 110, kWriteRate = 86, kCubeMacs = 4096, kVectorPlain = 0.07, kVectorModified = 0.16;
-  constexpr double kStagePrice = 1500, kFill = 3;
+  constexpr double kStagePrice = 1500, kFill = 3, kMeeting = 1000, kPartPrice = 700;
   const double bytes = ElementBytes(built.problem.dtype), rows = BlockRows(t), columns = t.stage_columns;
   const double busiest = static_cast<double>(ShareBlocks(built, t)) * rows;
   const double written = 4 + bytes + 4 * t.value_width / columns;  // a score: S, P, X
@@ -81,7 +88,47 @@ double EstimatedCycles(const HostProblem& built, Tiling& t) {
   const double cube = (t.query_depth + t.value_width) / kCubeMacs * (bytes == 4 ? 4 : 1);
   const double vector = (t.policy % 2 == 1 ? kVectorModified : kVectorPlain) * 2 * VectorCoreRows(t) / rows;
   const double a_score = std::max({read / kReadRate, written / kWriteRate, cube, vector});
-  return busiest * (a_score + kStagePrice / (rows * columns)) + kFill * (rows * columns * a_score + kStagePrice);
+  double cycles =
+      busiest * (a_score + kStagePrice / (rows * columns)) + kFill * (rows * columns * a_score + kStagePrice);
+  if (t.parts > 1) {
+    const double rows_of_core = CeilDiv64(Blocks(built, t) / t.parts, t.cores) * rows;
+    cycles += kMeeting + t.parts * (kPartPrice + rows_of_core * t.value_width * 4 * (1 / kReadRate + 1 / kWriteRate));
+  }
+  return cycles;
+}
+
+// Stages of the rows that see most.
+int64_t MostStages(const HostProblem& built, const Tiling& t) {
+  int64_t widest = 0;
+  for (const Sequence& s : built.sequences) {
+    for (int64_t block = 0; block < BlocksPerHead(t, s); ++block) {
+      const Range span = StageSpan(t, s, RowsOf(t, s, block));
+      widest = std::max(widest, span.end - span.begin);
+    }
+  }
+  return CeilDiv64(widest, t.stage_columns);
+}
+
+// Tries to cut the columns of each block into parts; leaves the best way in `t`, and returns its cycles.
+double CutColumns(const HostProblem& built, Tiling& t) {
+  constexpr int64_t kMostBlocks = 16;  // for each core: more are even enough
+  t.parts = 1;
+  t.part_stages = INT32_MAX;
+  double fewest = EstimatedCycles(built, t);
+  Tiling best = t;
+  const int64_t blocks = Blocks(built, t), most_parts = blocks == 0 ? 0 : kMostBlocks * t.cores / blocks;
+  const int64_t stages = most_parts < 2 ? 0 : MostStages(built, t);
+  for (int32_t parts = 2; parts <= std::min<int64_t>({stages, t.cores, most_parts}); ++parts) {
+    t.part_stages = static_cast<int32_t>(CeilDiv64(stages, parts));
+    t.parts = static_cast<int32_t>(CeilDiv64(stages, t.part_stages));
+    if (t.parts != parts) continue;
+    const double cycles = EstimatedCycles(built, t);
+    if (cycles >= fewest) continue;
+    fewest = cycles;
+    best = t;
+  }
+  t = best;
+  return fewest;
 }
 
 }  // namespace
@@ -164,7 +211,7 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int
     for (int32_t columns = 1024; columns >= kCompareColumns; columns /= 2) {
       if (columns > kCompareColumns && columns / 2 >= longest_key) continue;
       if (!FitsSomehow(t, rows, columns, p.dtype)) continue;
-      const double cycles = EstimatedCycles(built, t);
+      const double cycles = CutColumns(built, t);
       if (best.tiles != 0 && cycles >= fewest) continue;
       fewest = cycles;
       best = t;
@@ -174,7 +221,9 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int
   Require(t.tiles != 0, Status::kTilingError, "head_dim, value_dim: expected sizes that fit the core's memories, got ",
           p.head_dim, " and ", p.value_dim);
 
-  if (cores > 0) t.cores = cores;
+  if (t.parts > 1) t.partial_bytes = CheckedProduct("workspace", {Blocks(built, t), PartialElements(t), 4});
+  // Cores that wait for each other must all run at once.
+  if (cores > 0) t.cores = t.parts > 1 ? std::min(cores, platform.cores) : cores;
   const int64_t slots = CheckedProduct("workspace", {kRingSlots, ScoreSlotElements(t), 4 + ElementBytes(p.dtype)});
   const int64_t products = CheckedProduct("workspace", {kRingSlots, ProductSlotElements(t), 4});
   t.workspace_per_core = CeilDiv64(slots + products, 512) * 512;
@@ -182,7 +231,9 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int
   return t;
 }
 
-int64_t WorkspaceBytes(const Tiling& t) { return CheckedProduct("workspace", {t.workspace_per_core, t.cores}); }
+int64_t WorkspaceBytes(const Tiling& t) {
+  return CheckedSum("workspace", CheckedProduct("workspace", {t.workspace_per_core, t.cores}), t.partial_bytes);
+}
 
 std::vector<uint8_t> JoinedBlob(const HostProblem& built, const void* tiling, size_t tiling_bytes) {
   const size_t sequences = built.sequences.size() * sizeof(Sequence);

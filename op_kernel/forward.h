@@ -10,8 +10,8 @@
 
 #include "forward_operands.h"
 #include "handoff.h"
+#include "partial_results.h"
 #include "score_modifiers.h"
-#include "vector_boxes.h"
 
 namespace npu_fa {
 
@@ -178,6 +178,7 @@ class ForwardVector {
                      int32_t half) {
     problem_ = &arguments.problem;
     tiling_ = &arguments.tiling;
+    core_ = core;
     half_ = half;
     const Tiling& t = *tiling_;
     ub_.Init(pipe, kUbBytes);
@@ -187,6 +188,7 @@ class ForwardVector {
     modifiers_.Init(ub_, problem_, tiling_, gm.bias, gm.mask, gm.drop_bits);
     statistics_.Init(problem_, RoundUp(VectorCoreRows(t), kRepeatFloats), gm.softmax_max, gm.softmax_sum);
     handoff_.Init(t, gm.workspace, core);
+    partial_.Init(tiling_, gm.workspace);
     out_ = GmTensor<T>(gm.out);
     sink_ = GmTensor<float>(gm.sink);
     walker_.Init(problem_, tiling_, arguments.sequences, core);
@@ -200,28 +202,18 @@ class ForwardVector {
       }
       if (n >= kProductsBehind && n - kProductsBehind < known) Fold(n - kProductsBehind);
     }
+    if (t.parts > 1) JoinParts(arguments.sequences);
     modifiers_.Finish();
     boxes_.Finish();
   }
 
  private:
-  // The rows of a block that belong to this vector core; `valid` of them are queries.
-  struct Share {
-    int32_t begin, rows, valid;
-  };
-  FA_INLINE Share ShareOf(const Block& block) const {
-    const int32_t begin = half_ == 0 ? 0 : block.split;
-    const int32_t end = half_ == 0 ? Smaller(block.split, block.padded_rows) : block.padded_rows;
-    const int32_t queries = static_cast<int32_t>(block.rows.end - block.rows.begin);
-    return {begin, Larger(end - begin, 0), Larger(Smaller(end, queries) - begin, 0)};
-  }
-
   // P of a stage, and the statistics that go with it.
   FA_INLINE void Softmax(int64_t n) {
     const Stage& stage = stages_[n];
-    const Share share = ShareOf(stage.block);
-    const bool has_sink = problem_->has_sink != 0;
-    softmax_.BeginStage(n, stage.first, has_sink, has_sink && stage.first ? sink_.GetValue(stage.block.head) : 0.0f);
+    const Share share = ShareOf(stage.block, half_);
+    const bool sink = problem_->has_sink != 0 && stage.first && stage.block.part == 0;
+    softmax_.BeginStage(n, stage.first, sink, sink ? sink_.GetValue(stage.block.head) : 0.0f);
     if (!stage.Computes()) {
       softmax_.SkipStage();
       return;
@@ -259,10 +251,10 @@ class ForwardVector {
     AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_MTE3>(kProbabilitiesReady);
   }
 
-  // O = O * factor + X; the last stage of a block writes it out.
+  // O = O * factor + X; after the last stage of a block O is done, or one part of it.
   FA_INLINE void Fold(int64_t n) {
     const Stage& stage = stages_[n];
-    const Share share = ShareOf(stage.block);
+    const Share share = ShareOf(stage.block, half_);
     if (stage.Computes()) {
       AscendC::CrossCoreWaitFlag(kProductsReady);
       softmax_.BeginFold(n);
@@ -279,9 +271,30 @@ class ForwardVector {
     } else {
       softmax_.ClearOutput(share.rows);
     }
-    if (stage.last && share.valid > 0) Finish(n, stage.block, share);
+    if (!stage.last || share.valid == 0) return;
+    if (stage.block.parts == 1) {
+      Finish(n, stage.block, share);
+    } else {
+      partial_.Write(boxes_, softmax_, n, stage.block, share);
+    }
   }
 
+  // Rows that several blocks shared, dealt out anew.
+  FA_INLINE void JoinParts(const GmSequences& sequences) {
+    AscendC::SyncAll();
+    BlockCursor<GmSequences> blocks;
+    blocks.Init(problem_, tiling_, sequences, 0, tiling_->first_block[tiling_->cores]);
+    Block block;
+    for (int64_t n = 0; blocks.Next(block);) {
+      if (block.parts == 1 || block.part > 0 || n++ % tiling_->cores != core_) continue;
+      const Share share = ShareOf(block, half_);
+      if (share.valid == 0) continue;
+      partial_.Join(boxes_, softmax_, block, share);
+      Finish(block.parts - 1, block, share);
+    }
+  }
+
+  // O / sum and the statistics of a block whose last stage is n.
   FA_INLINE void Finish(int64_t n, const Block& block, const Share& share) {
     statistics_.Write(boxes_, softmax_, n, block, block.rows.begin + share.begin, share.valid);
     softmax_.BeginNormalise(n, tiling_->inverse_keep);
@@ -304,12 +317,13 @@ class ForwardVector {
 
   const AttentionProblem* problem_ = nullptr;
   const Tiling* tiling_ = nullptr;
-  int32_t half_ = 0;
+  int32_t core_ = 0, half_ = 0;
   Arena<AscendC::TPosition::VECCALC> ub_;
   VectorBoxes<T> boxes_;
   OnlineSoftmax softmax_;
   ScoreModifiers<P> modifiers_;
   StatisticsWriter statistics_;
+  PartialResults<T> partial_;
   Handoff<T> handoff_;
   GlobalTensor<T> out_;
   GlobalTensor<float> sink_;

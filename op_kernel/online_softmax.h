@@ -126,6 +126,44 @@ class OnlineSoftmax {
     VectorBarrier();
   }
 
+  // Results of a part of the columns, as they are.
+  FA_INLINE void CopyStatistics(const LocalTensor<float>& negative_max, const LocalTensor<float>& sum, int64_t stage) {
+    AscendC::Adds(negative_max, negative_max_[stage % kRingSlots], 0.0f, rows_);
+    AscendC::Adds(sum, sum_[stage % kRingSlots], 0.0f, rows_);
+  }
+  FA_INLINE void CopyOutput(const LocalTensor<float>& output, int32_t row, int32_t rows) {
+    AscendC::Adds(output, output_[row * value_width_], 0.0f, rows * value_width_);
+  }
+
+  // Takes such results in, part after part as if they were stages: Join once, then AddOutput for each chunk of rows.
+  FA_INLINE void Join(int64_t part, const LocalTensor<float>& negative_max, const LocalTensor<float>& sum,
+                      int32_t rows) {
+    BeginStage(part, part == 0, false, 0.0f);
+    AscendC::Min(negative_max_[now_], before_max_, negative_max, rows);
+    VectorBarrier();
+    AscendC::Sub(scratch_, negative_max_[now_], negative_max, rows);
+    VectorBarrier();
+    AscendC::Exp(scratch_, scratch_, rows);
+    VectorBarrier();
+    AscendC::Mul(sum_[now_], sum, scratch_, rows);
+    EndStage();
+    if (part == 0) {
+      ClearOutput(rows);
+    } else {
+      BeginFold(part);
+      MultiplyByRows(0, rows);
+    }
+    Spread(row_spread_, scratch_, rows);
+    VectorBarrier();
+  }
+  FA_INLINE void AddOutput(const LocalTensor<float>& output, int32_t row, int32_t rows) {
+    const uint8_t pitch = value_width_ / kBlockFloats;
+    for (int32_t column = 0; column < value_width_; column += kRepeatFloats) {
+      AscendC::MulAddDst(output_[row * value_width_ + column], output[column], row_spread_[row * kBlockFloats],
+                         Lanes(column), rows, AscendC::BinaryRepeatParams(1, 1, 0, pitch, pitch, 1));
+    }
+  }
+
   // Statistics of a finished block, eight columns a row, as the operator gives them.
   FA_INLINE void Statistics(const LocalTensor<float>& max_columns, const LocalTensor<float>& sum_columns,
                             int64_t stage) {
@@ -153,14 +191,8 @@ class OnlineSoftmax {
   }
   template <typename T>
   FA_INLINE void Normalise(const LocalTensor<T>& out, int32_t row, int32_t rows) {
-    const LocalTensor<float> output = output_[row * value_width_];
-    const uint8_t pitch = value_width_ / kBlockFloats;
-    for (int32_t column = 0; column < value_width_; column += kRepeatFloats) {
-      AscendC::Mul(output[column], output[column], row_spread_[row * kBlockFloats], Lanes(column), rows,
-                   AscendC::BinaryRepeatParams(1, 1, 0, pitch, pitch, 1));
-    }
-    VectorBarrier();
-    Narrow(out, output, rows * value_width_);
+    MultiplyByRows(row, rows);
+    Narrow(out, output_[row * value_width_], rows * value_width_);
   }
 
   // Rounds to the operator's 16-bit types as it does; fp32 stays.
@@ -174,6 +206,17 @@ class OnlineSoftmax {
   }
 
  private:
+  // O *= row_spread_.
+  FA_INLINE void MultiplyByRows(int32_t row, int32_t rows) {
+    const LocalTensor<float> output = output_[row * value_width_];
+    const uint8_t pitch = value_width_ / kBlockFloats;
+    for (int32_t column = 0; column < value_width_; column += kRepeatFloats) {
+      AscendC::Mul(output[column], output[column], row_spread_[row * kBlockFloats], Lanes(column), rows,
+                   AscendC::BinaryRepeatParams(1, 1, 0, pitch, pitch, 1));
+    }
+    VectorBarrier();
+  }
+
   FA_INLINE int32_t Lanes(int32_t column) const { return Smaller(kRepeatFloats, value_width_ - column); }
 
   FA_INLINE void SelectOr(const LocalTensor<float>& dst, const LocalTensor<float>& src, float otherwise) {

@@ -1,7 +1,8 @@
-// Which core computes which blocks of rows, and the stages of columns each block walks through.
+// Which core computes which blocks, and the stages of columns each block walks through.
 //
-// Blocks are numbered sequence after sequence, head after head, downwards; core c owns [first_block[c],
-// first_block[c + 1]). Host tiling and both kinds of core go through the same walk.
+// A block is some rows of one head and all columns they see; or a part of those columns, where rows are too few to fill
+// the chip. Blocks are numbered sequence after sequence, head after head, downwards, part after part; core c owns
+// [first_block[c], first_block[c + 1]). Host tiling and both kinds of core go through the same walk.
 #pragma once
 
 #include "policy.h"
@@ -14,19 +15,22 @@ constexpr int32_t kMaxCores = 64;
 struct Tiling {
   int32_t policy;
   int32_t cores;
-  int32_t tile_rows;      // rows of one product of the cube
-  int32_t tiles;          // of them in a block: 1 or 2
-  int32_t stage_columns;  // columns between two rescalings of O, a multiple of kCompareColumns
-  int32_t value_piece;    // columns of P in one product P V
-  int32_t value_slot;     // pieces of V in one of the two slots of L1
-  int32_t depth_piece;    // elements of head_dim in one product Q K^T
-  int32_t query_depth;    // head_dim and rope_dim, each rounded up to 32 bytes
-  int32_t value_width;    // value_dim rounded up to a fractal
-  int32_t vector_rows;    // rows of a tile of the vector core
-  int32_t query_buffers;  // blocks of Q that L1 holds
+  int32_t tile_rows;                // rows of one product of the cube
+  int32_t tiles;                    // of them in a block: 1 or 2
+  int32_t stage_columns;            // columns between two rescalings of O, a multiple of kCompareColumns
+  int32_t value_piece;              // columns of P in one product P V
+  int32_t value_slot;               // pieces of V in one of the two slots of L1
+  int32_t depth_piece;              // elements of head_dim in one product Q K^T
+  int32_t query_depth;              // head_dim and rope_dim, each rounded up to 32 bytes
+  int32_t value_width;              // value_dim rounded up to a fractal
+  int32_t vector_rows;              // rows of a tile of the vector core
+  int32_t query_buffers;            // blocks of Q that L1 holds
+  int32_t parts = 1;                // blocks that share their rows, at most
+  int32_t part_stages = INT32_MAX;  // stages of each of them
   float scale;
   float inverse_keep;  // 1 / keep_prob; 1 without dropout
   int64_t workspace_per_core;
+  int64_t partial_bytes;  // of workspace, for the results of blocks that share their rows
   int64_t first_block[kMaxCores + 1];
 };
 
@@ -35,26 +39,43 @@ FA_FUNCTION int32_t VectorCoreRows(const Tiling& t) { return RoundUp(CeilDiv(Blo
 FA_FUNCTION int32_t SlabPitch(const Tiling& t) { return Smaller(t.stage_columns, kSlabColumns); }
 FA_FUNCTION int64_t ScoreSlotElements(const Tiling& t) { return int64_t{BlockRows(t)} * t.stage_columns; }
 FA_FUNCTION int64_t ProductSlotElements(const Tiling& t) { return int64_t{BlockRows(t)} * t.value_width; }
+// What a block leaves of rows it shares with others: O, maximum and sum.
+FA_FUNCTION int64_t PartialElements(const Tiling& t) { return int64_t{BlockRows(t)} * (t.value_width + 2); }
 
 // Elements of a buffer that a vector core loads and stores through: a tile of scores, or eight rows of O.
 FA_FUNCTION int32_t BoxElements(const Tiling& t) {
   return Larger(t.vector_rows * t.stage_columns, kBlockFloats * t.value_width);
 }
 
-// A block of rows of one head; the rows are split between the two vector cores at `split`.
+// The rows are split between the two vector cores at `split`.
 struct Block {
   Sequence sequence;
   int64_t head;
   Range rows;
   int32_t padded_rows;  // rounded up to a fractal
   int32_t split;
+  Range columns;
+  int32_t part, parts;  // among those that share the rows
+  int64_t number;
 };
+
+// The rows of a block that one of the two vector cores has; the first `valid` of them are queries.
+struct Share {
+  int32_t begin, rows, valid;
+};
+
+FA_FUNCTION Share ShareOf(const Block& block, int32_t half) {
+  const int32_t begin = half == 0 ? 0 : block.split;
+  const int32_t end = half == 0 ? Smaller(block.split, block.padded_rows) : block.padded_rows;
+  const int32_t queries = static_cast<int32_t>(block.rows.end - block.rows.begin);
+  return {begin, Larger(end - begin, 0), Larger(Smaller(end, queries) - begin, 0)};
+}
 
 // Columns of a block that are computed together. A block that sees nothing has one stage without columns.
 struct Stage {
   Block block;
   Range columns;
-  bool first, last;  // of its block
+  bool first, last;  // of its part
   FA_FUNCTION bool Computes() const { return columns.begin < columns.end; }
 };
 
@@ -84,73 +105,115 @@ FA_FUNCTION Range StageSpan(const Tiling& t, const Sequence& s, Range rows) {
   return {visible.begin / t.stage_columns * t.stage_columns, visible.end};
 }
 
-FA_FUNCTION int64_t BlocksPerHead(const Tiling& t, const Sequence& s) { return CeilDiv64(s.q_len, BlockRows(t)); }
+FA_FUNCTION int64_t BlocksPerHead(const Tiling& t, const Sequence& s) {
+  return CeilDiv64(s.q_len, BlockRows(t)) * t.parts;
+}
+
+FA_FUNCTION Range RowsOf(const Tiling& t, const Sequence& s, int64_t block) {
+  const int64_t begin = block / t.parts * BlockRows(t);
+  return {begin, Min(begin + BlockRows(t), s.q_len)};
+}
+
+// The columns of the part-th block of rows that see `span`.
+FA_FUNCTION Range PartOf(const Tiling& t, Range span, int64_t part) {
+  const int64_t width = int64_t{t.part_stages} * t.stage_columns;
+  return {Min(span.begin + part * width, span.end), Min(span.begin + (part + 1) * width, span.end)};
+}
 
 // What a block costs, in columns of a full block: what it computes, and a share for coming and going.
 FA_FUNCTION int64_t BlockCost(const Tiling& t, const Sequence& s, int64_t block) {
   constexpr int64_t kOverhead = 128;
-  const int64_t begin = block * BlockRows(t);
-  const Range rows = {begin, Min(begin + BlockRows(t), s.q_len)};
-  const Range span = StageSpan(t, s, rows);
+  const Range rows = RowsOf(t, s, block);
+  const Range columns = PartOf(t, StageSpan(t, s, rows), block % t.parts);
+  if (block % t.parts > 0 && columns.begin == columns.end) return 0;
   const int64_t tall = CeilDiv64(rows.end - rows.begin, kFractalSide) * kFractalSide;
-  return kOverhead + (span.end - span.begin) * tall / BlockRows(t);
+  return kOverhead + (columns.end - columns.begin) * tall / BlockRows(t);
 }
 
-// Walks the stages of one core in order. `Sequences` has At(index) -> Sequence.
+// Walks blocks in order. `Sequences` has At(index) -> Sequence.
 template <class Sequences>
-class StageWalker {
+class BlockCursor {
  public:
-  FA_INLINE void Init(const AttentionProblem* problem, const Tiling* tiling, const Sequences& sequences, int32_t core) {
+  FA_INLINE void Init(const AttentionProblem* problem, const Tiling* tiling, const Sequences& sequences, int64_t begin,
+                      int64_t end) {
     problem_ = problem;
     tiling_ = tiling;
     sequences_ = sequences;
-    next_block_ = tiling->first_block[core];
-    end_block_ = tiling->first_block[core + 1];
-    if (next_block_ < end_block_) stage_.block.sequence = sequences_.At(0);
+    next_ = begin;
+    end_ = end;
+    if (begin < end) block_.sequence = sequences_.At(0);
   }
 
-  // The next stage, or false when the core is done.
-  FA_INLINE bool Next(Stage& stage) {
-    if (stage_.last && !NextBlock()) return false;
-    stage_.first = column_ == span_.begin;
-    stage_.columns = {column_, Min(column_ + tiling_->stage_columns, span_.end)};
-    column_ = stage_.columns.end;
-    stage_.last = column_ >= span_.end;
-    stage = stage_;
-    return true;
+  // The next block, or false at the end. Rows that see nothing have one block, without columns.
+  FA_INLINE bool Next(Block& block) {
+    while (next_ < end_) {
+      Locate(next_++);
+      if (block_.part > 0 && block_.columns.begin == block_.columns.end) continue;
+      block = block_;
+      return true;
+    }
+    return false;
   }
 
  private:
-  FA_INLINE bool NextBlock() {
-    if (next_block_ >= end_block_) return false;
-    Block& block = stage_.block;
-    int64_t per_head = BlocksPerHead(*tiling_, block.sequence);
-    while (next_block_ - base_ >= per_head * problem_->q_heads) {
+  FA_INLINE void Locate(int64_t number) {
+    int64_t per_head = BlocksPerHead(*tiling_, block_.sequence);
+    while (number - base_ >= per_head * problem_->q_heads) {
       base_ += per_head * problem_->q_heads;
-      block.sequence = sequences_.At(++sequence_);
-      per_head = BlocksPerHead(*tiling_, block.sequence);
+      block_.sequence = sequences_.At(++sequence_);
+      per_head = BlocksPerHead(*tiling_, block_.sequence);
     }
-    const int64_t index = next_block_ - base_;
-    block.head = index / per_head;
-    const int64_t begin = index % per_head * BlockRows(*tiling_);
-    block.rows = {begin, Min(begin + BlockRows(*tiling_), block.sequence.q_len)};
-    const int32_t rows = static_cast<int32_t>(block.rows.end - block.rows.begin);
-    block.padded_rows = RoundUp(rows, kFractalSide);
-    block.split = RoundUp(CeilDiv(rows, 2), kFractalSide);
-    span_ = StageSpan(*tiling_, block.sequence, block.rows);
-    column_ = span_.begin;
-    ++next_block_;
-    return true;
+    const int64_t index = (number - base_) % per_head;
+    block_.number = number;
+    block_.head = (number - base_) / per_head;
+    block_.rows = RowsOf(*tiling_, block_.sequence, index);
+    const int32_t rows = static_cast<int32_t>(block_.rows.end - block_.rows.begin);
+    block_.padded_rows = RoundUp(rows, kFractalSide);
+    block_.split = RoundUp(CeilDiv(rows, 2), kFractalSide);
+    const Range span = StageSpan(*tiling_, block_.sequence, block_.rows);
+    block_.part = static_cast<int32_t>(index % tiling_->parts);
+    block_.parts = static_cast<int32_t>(
+        Max(1, CeilDiv64(span.end - span.begin, int64_t{tiling_->part_stages} * tiling_->stage_columns)));
+    block_.columns = PartOf(*tiling_, span, block_.part);
   }
 
   const AttentionProblem* problem_ = nullptr;
   const Tiling* tiling_ = nullptr;
   Sequences sequences_ = {};
-  Stage stage_ = {{}, {0, 0}, false, true};
-  Range span_ = {0, 0};
-  int64_t column_ = 0, next_block_ = 0, end_block_ = 0;
+  Block block_ = {};
+  int64_t next_ = 0, end_ = 0;
   int64_t base_ = 0;  // number of the first block of the sequence
   int64_t sequence_ = 0;
+};
+
+// Walks the stages of one core in order.
+template <class Sequences>
+class StageWalker {
+ public:
+  FA_INLINE void Init(const AttentionProblem* problem, const Tiling* tiling, const Sequences& sequences, int32_t core) {
+    tiling_ = tiling;
+    blocks_.Init(problem, tiling, sequences, tiling->first_block[core], tiling->first_block[core + 1]);
+  }
+
+  // The next stage, or false when the core is done.
+  FA_INLINE bool Next(Stage& stage) {
+    Range& columns = stage_.columns;
+    const Range& span = stage_.block.columns;
+    stage_.first = stage_.last;
+    if (stage_.first) {
+      if (!blocks_.Next(stage_.block)) return false;
+      columns.end = span.begin;
+    }
+    columns = {columns.end, Min(columns.end + tiling_->stage_columns, span.end)};
+    stage_.last = columns.end >= span.end;
+    stage = stage_;
+    return true;
+  }
+
+ private:
+  const Tiling* tiling_ = nullptr;
+  BlockCursor<Sequences> blocks_;
+  Stage stage_ = {{}, {0, 0}, false, true};
 };
 
 }  // namespace npu_fa

@@ -189,7 +189,7 @@ FORWARD = (
     Mutation(
         "rows_beyond_the_last",
         "rows that pad a tile are written like queries",
-        "forward.h",
+        "schedule.h",
         "Larger(Smaller(end, queries) - begin, 0)",
         "Larger(end - begin, 0)",
     ),

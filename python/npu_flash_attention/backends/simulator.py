@@ -41,8 +41,8 @@ class Options:
 
 OPTIONS = Options()
 last_run: dict[str, Any] = {}
-"""What the last launch reported: instructions, and with `timeline` cycles, bytes by path, the share of the makespan that
-each (core, pipe) is (busy, working without start-up costs), a summary and a trace."""
+"""What the last launch reported: instructions, the forward's tiling, and with `timeline` cycles, bytes by path, the share
+of the makespan that each (core, pipe) is (busy, working without start-up costs), a summary and a trace."""
 
 
 class SimulatorBackend(ChipBackend):
@@ -72,7 +72,7 @@ class SimulatorBackend(ChipBackend):
         tensors, options = _extents(inputs | outputs), dataclasses.asdict(OPTIONS)
         last_run.clear()
         if kernel == "forward":
-            last_run.update(_S.forward(problem, tensors, **options))
+            last_run.update(_S.forward(problem, tensors, **options), tiling=forward_tiling(problem))
         else:
             last_run.update(_S.backward(problem, tensors, deterministic=deterministic, **options))
 
