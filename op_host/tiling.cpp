@@ -222,8 +222,7 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int
           p.head_dim, " and ", p.value_dim);
 
   if (t.parts > 1) t.partial_bytes = CheckedProduct("workspace", {Blocks(built, t), PartialElements(t), 4});
-  // Cores that wait for each other must all run at once.
-  if (cores > 0) t.cores = t.parts > 1 ? std::min(cores, platform.cores) : cores;
+  if (cores > 0) t.cores = cores;
   const int64_t slots = CheckedProduct("workspace", {kRingSlots, ScoreSlotElements(t), 4 + ElementBytes(p.dtype)});
   const int64_t products = CheckedProduct("workspace", {kRingSlots, ProductSlotElements(t), 4});
   t.workspace_per_core = CeilDiv64(slots + products, 512) * 512;

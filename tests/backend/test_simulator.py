@@ -8,6 +8,7 @@ import npu_flash_attention as fa
 import pytest
 import simulated
 import torch
+from npu_flash_attention import rng
 from npu_flash_attention.backends import simulator
 from npu_flash_attention.sweep.generate import random_case
 from torch import Tensor
