@@ -37,7 +37,11 @@ def install() -> None:
     sys.path.insert(0, STAND_IN)
     os.environ["PYTHONPATH"] = os.pathsep.join([STAND_IN, *_inherited_path()])
     importlib.invalidate_caches()
-    importlib.import_module("torch_npu")
+    try:
+        importlib.import_module("torch_npu")
+    except BaseException:
+        _leave_paths()
+        raise
 
 
 def uninstall() -> None:
@@ -52,6 +56,15 @@ def uninstall() -> None:
     device.disable()
     for name in [name for name in sys.modules if name.split(".")[0] == "torch_npu"]:
         del sys.modules[name]
+    _leave_paths()
+
+
+def installed() -> bool:
+    """Whether the stand-in is what `torch_npu` is in this process."""
+    return real.is_stand_in(sys.modules.get("torch_npu"))
+
+
+def _leave_paths() -> None:
     sys.path[:] = [entry for entry in sys.path if entry != STAND_IN]
     rest = _inherited_path()
     if rest:
@@ -59,11 +72,6 @@ def uninstall() -> None:
     else:
         os.environ.pop("PYTHONPATH", None)
     importlib.invalidate_caches()
-
-
-def installed() -> bool:
-    """Whether the stand-in is what `torch_npu` is in this process."""
-    return real.is_stand_in(sys.modules.get("torch_npu"))
 
 
 def _inherited_path() -> list[str]:

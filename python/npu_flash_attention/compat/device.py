@@ -134,10 +134,8 @@ def _set_module(module: ModuleType) -> None:
 def _absent() -> ModuleType:
     """torch.npu where no npu is: what torch itself asks of a device that it has a name for."""
     module = ModuleType("torch.npu")
-    answers = {"is_available": False, "is_initialized": False, "device_count": 0, "_is_in_bad_fork": False}
-    for name, answer in answers.items():
-        setattr(module, name, functools.partial(bool if answer is False else int, answer))
-    module.manual_seed_all = lambda seed: None  # type: ignore[attr-defined]
+    no = ("is_available", "is_initialized", "_is_in_bad_fork")
+    vars(module).update({name: lambda: False for name in no}, device_count=lambda: 0, manual_seed_all=lambda seed: None)
     return module
 
 

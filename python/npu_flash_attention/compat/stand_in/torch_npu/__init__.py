@@ -21,7 +21,8 @@ __version__ = f"{_torch.__version__.partition('+')[0]}+stand.in"
 
 def __getattr__(name: str):
     raise AttributeError(
-        f"torch_npu.{name}: not in the stand-in of npu_flash_attention.compat; dir(torch_npu) lists what is"
+        f"torch_npu.{name}: not in the stand-in of npu_flash_attention.compat, which covers attention and what models "
+        "call around it; dir(torch_npu) lists what there is"
     )
 
 
