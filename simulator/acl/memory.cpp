@@ -20,12 +20,14 @@ std::string Allocation::Describe() const {
 
 void MemoryTable::Add(std::shared_ptr<Allocation> allocation) {
   const uint8_t* base = allocation->base;
+  if (allocation->kind == MemoryKind::kDevice) device_bytes_[allocation->device] += allocation->bytes;
   live_.emplace(base, std::move(allocation));
 }
 
 void MemoryTable::Remove(const void* base, const std::string& how) {
   const auto found = live_.find(Bytes(base));
   const Allocation& allocation = *found->second;
+  if (allocation.kind == MemoryKind::kDevice) device_bytes_[allocation.device] -= allocation.bytes;
   ended_.push_back({allocation.base, allocation.bytes, how + ": " + allocation.Describe()});
   if (ended_.size() > kRemembered) ended_.pop_front();
   live_.erase(found);
@@ -52,11 +54,8 @@ std::vector<std::shared_ptr<Allocation>> MemoryTable::All() const {
 }
 
 uint64_t MemoryTable::DeviceBytes(int32_t device) const {
-  uint64_t bytes = 0;
-  for (const auto& [base, allocation] : live_) {
-    if (allocation->kind == MemoryKind::kDevice && allocation->device == device) bytes += allocation->bytes;
-  }
-  return bytes;
+  const auto found = device_bytes_.find(device);
+  return found == device_bytes_.end() ? 0 : found->second;
 }
 
 std::string MemoryTable::WhyNot(const void* address) const {
@@ -103,9 +102,9 @@ std::string MemoryTable::Conflict(const Allocation& allocation, const Use& use, 
     if (touch.begin >= end || touch.end <= begin) continue;
     if (touch.access == Access::kRead && use.access == Access::kRead) continue;
     if (touch.tick <= known.At(touch.stream)) continue;
-    return touch.task + " (task " + std::to_string(touch.tick) + " of stream " + std::to_string(touch.stream) + ") " +
-           (touch.access == Access::kRead ? "reads" : "writes") + " bytes " + std::to_string(touch.begin) + " to " +
-           std::to_string(touch.end) + " of " + allocation.Describe();
+    return touch.task + " (task " + std::to_string(touch.tick) + " of stream " + std::to_string(touch.stream) +
+           "), which " + (touch.access == Access::kRead ? "reads" : "writes") + " bytes " +
+           std::to_string(touch.begin) + " to " + std::to_string(touch.end) + " of " + allocation.Describe();
   }
   return "";
 }

@@ -61,14 +61,15 @@ class MemoryTable {
   std::shared_ptr<Allocation> Find(const void* address) const;
   bool Overlaps(const void* base, uint64_t bytes) const;
   std::vector<std::shared_ptr<Allocation>> All() const;
-  uint64_t DeviceBytes(int32_t device) const;
+  uint64_t DeviceBytes(int32_t device) const;  // of aclrtMalloc
 
   // The allocation that contains all of the use; else null and why not.
   std::shared_ptr<Allocation> Locate(const Use& use, std::string* why) const;
   // What is known about an address outside every allocation: "was freed: ...", "is not device memory".
   std::string WhyNot(const void* address) const;
 
-  // The first access that `use` conflicts with and that `known` does not place before it; empty if none.
+  // The first access that `use` conflicts with and that `known` does not place before it: "work (task 3 of stream 1),
+  // which writes ..."; empty if none.
   static std::string Conflict(const Allocation& allocation, const Use& use, const Clock& known);
   static void Note(Allocation& allocation, const Use& use, uint64_t stream, uint64_t tick, const std::string& task,
                    const Clock& host);
@@ -83,6 +84,7 @@ class MemoryTable {
   };
   std::map<const uint8_t*, std::shared_ptr<Allocation>> live_;
   std::deque<Ended> ended_;
+  std::map<int32_t, uint64_t> device_bytes_;
 };
 
 }  // namespace ascend_sim::acl

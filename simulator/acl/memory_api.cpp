@@ -76,11 +76,11 @@ aclError Release(const char* api, const void* address, MemoryKind kind, const ch
                     std::string(api) + ": " + Hex(address) + " is not the beginning of " + allocation->Describe());
     }
     std::string conflict = MemoryTable::Conflict(*allocation, All(*allocation), process.host);
-    if (conflict.empty() && allocation->copying > 0)
-      conflict = "a copy of another thread uses " + allocation->Describe();
+    if (conflict.empty() && allocation->copying > 0) {
+      conflict = "a copy by another thread, which uses " + allocation->Describe();
+    }
     if (!conflict.empty()) {
-      return Misuse(ACL_ERROR_RT_MEMORY_FREE,
-                    std::string(api) + ": the host has not waited for the stream: " + conflict);
+      return Misuse(ACL_ERROR_RT_MEMORY_FREE, std::string(api) + ": the host has not waited for " + conflict);
     }
     process.memory.Remove(allocation->base, std::string("was released by ") + api);
   }
@@ -145,7 +145,7 @@ aclError OnHost(Process::Lock& lock, const char* api, const std::vector<Use>& us
     const std::string conflict = MemoryTable::Conflict(*allocations[i], uses[i], process.host);
     if (!conflict.empty()) {
       return Misuse(ACL_ERROR_RT_STREAM_NOT_COMPLETE,
-                    std::string(api) + ": " + uses[i].name + ": the host has not waited for the stream: " + conflict);
+                    std::string(api) + ": " + uses[i].name + ": the host has not waited for " + conflict);
     }
   }
   for (const auto& allocation : allocations) ++allocation->copying;

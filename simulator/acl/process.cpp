@@ -17,7 +17,9 @@
 namespace ascend_sim::acl {
 namespace {
 
-thread_local std::shared_ptr<Context> current_context;  // may have been destroyed since: the registry knows
+// May have been destroyed since; the registry knows, and the number tells a new context at its address.
+thread_local const void* current_context = nullptr;
+thread_local uint64_t current_number = 0;
 
 std::string Setting(const char* variable, const char* otherwise) {
   const char* value = std::getenv(variable);
@@ -72,8 +74,12 @@ std::shared_ptr<Stream> Process::NewStream(const Context& context) {
 void Process::CloseStream(Lock& lock, Stream& stream, bool drop) {
   stream.Close(lock, drop);
   host.Join(stream.clock);
+  // Nobody needs to know any more what it had done.
   memory.ForgetStream(stream.number);
   host.Forget(stream.number);
+  for (const std::shared_ptr<Stream>& other : streams.All()) other->clock.Forget(stream.number);
+  for (const std::shared_ptr<Context>& context : contexts.All()) context->default_stream->clock.Forget(stream.number);
+  for (const std::shared_ptr<Event>& event : events.All()) event->clock.Forget(stream.number);
   std::string text;
   if (stream.TakeFailure(&text) != ACL_SUCCESS) AddMisuse("a failure that no synchronisation returned: " + text);
 }
@@ -136,9 +142,15 @@ std::vector<std::shared_ptr<Stream>> Process::StreamsOf(int32_t device) const {
   return result;
 }
 
-std::shared_ptr<Context> CurrentContext(Process& process) { return process.contexts.Find(current_context.get()); }
+std::shared_ptr<Context> CurrentContext(Process& process) {
+  std::shared_ptr<Context> context = process.contexts.Find(current_context);
+  return context != nullptr && context->number == current_number ? context : nullptr;
+}
 
-void SetCurrentContext(const std::shared_ptr<Context>& context) { current_context = context; }
+void SetCurrentContext(const Context& context) {
+  current_context = &context;
+  current_number = context.number;
+}
 
 aclError RequireInitialised(Process& process, const char* api) {
   if (process.initialised) return ACL_SUCCESS;
@@ -151,7 +163,7 @@ aclError RequireContext(Process& process, const char* api, std::shared_ptr<Conte
   *context = CurrentContext(process);
   if (*context != nullptr) return ACL_SUCCESS;
   std::string why = ": this thread has no current context; call aclrtSetDevice or aclrtSetCurrentContext first";
-  if (current_context != nullptr) why = ": this thread's current " + process.contexts.WhyNot(current_context.get());
+  if (current_context != nullptr) why = ": this thread's current " + process.contexts.WhyNot(current_context);
   return Fail(ACL_ERROR_RT_CONTEXT_NULL, api + why);
 }
 
@@ -345,7 +357,11 @@ void aclAppLog(aclLogLevel logLevel, const char* func, const char* file, uint32_
 const char* aclrtGetSocName() {
   Process& process = Process::Get();
   const Process::Lock lock(process.mutex);
-  return process.soc == nullptr ? nullptr : process.soc->name;
+  if (process.soc != nullptr) return process.soc->name;
+  for (const ascend_sim::Soc& soc : ascend_sim::SocTable()) {
+    if (SocName() == soc.name) return soc.name;
+  }
+  return nullptr;
 }
 
 aclError aclGetDeviceCapability(uint32_t deviceId, aclDeviceInfo deviceInfo, int64_t* value) {
@@ -393,7 +409,7 @@ aclError aclrtSetDevice(int32_t deviceId) {
     Device& device = process.devices[deviceId];
     if (device.default_context == nullptr) device.default_context = process.OpenContext(deviceId, true);
     ++device.set_count;
-    SetCurrentContext(device.default_context);
+    SetCurrentContext(*device.default_context);
     return ACL_SUCCESS;
   });
 }
@@ -442,7 +458,7 @@ aclError aclrtCreateContext(aclrtContext* context, int32_t deviceId) {
     const Process::Lock lock(process.mutex);
     if (const aclError status = RequireDevice(process, "aclrtCreateContext", deviceId)) return status;
     const std::shared_ptr<Context> created = process.OpenContext(deviceId, false);
-    SetCurrentContext(created);
+    SetCurrentContext(*created);
     *context = created.get();
     return ACL_SUCCESS;
   });
@@ -483,7 +499,7 @@ aclError aclrtSetCurrentContext(aclrtContext handle) {
     if (context == nullptr) {
       return Misuse(ACL_ERROR_RT_INVALID_HANDLE, std::string(api) + ": " + process.contexts.WhyNot(handle));
     }
-    SetCurrentContext(context);
+    SetCurrentContext(*context);
     return ACL_SUCCESS;
   });
 }

@@ -86,7 +86,7 @@ class Process {
 
 // The context current in this thread, or null.
 std::shared_ptr<Context> CurrentContext(Process& process);
-void SetCurrentContext(const std::shared_ptr<Context>& context);
+void SetCurrentContext(const Context& context);
 
 // What nearly every call begins with: initialised, and a context current.
 aclError RequireInitialised(Process& process, const char* api);

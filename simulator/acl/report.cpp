@@ -13,10 +13,14 @@ namespace {
 constexpr size_t kKeptMessages = 16;
 constexpr size_t kPrinted = 20;  // misuses, and leaks of one report; the rest is only counted
 
+// Calls may come from the destructors of statics, after those of the main thread's own variables: what is trivially
+// destroyed is still there then.
+thread_local bool messages_gone = false;
+thread_local aclError last_error = ACL_SUCCESS;
 struct ThreadMessages {
+  ~ThreadMessages() { messages_gone = true; }
   std::deque<std::string> recent;
   std::string handed_out;
-  aclError last_error = ACL_SUCCESS;
 };
 thread_local ThreadMessages messages;
 
@@ -28,12 +32,13 @@ void Print(const std::string& text) { std::fputs(("[acl] " + text + "\n").c_str(
 }  // namespace
 
 void AddMessage(const std::string& message) {
+  if (messages_gone) return;
   messages.recent.push_front(message);
   if (messages.recent.size() > kKeptMessages) messages.recent.pop_back();
 }
 
 const char* TakeMessages() {
-  if (messages.recent.empty()) return nullptr;
+  if (messages_gone || messages.recent.empty()) return nullptr;
   messages.handed_out.clear();
   for (const std::string& message : messages.recent) {
     if (!messages.handed_out.empty()) messages.handed_out += "\n";
@@ -43,7 +48,7 @@ const char* TakeMessages() {
   return messages.handed_out.c_str();
 }
 
-aclError& LastError() { return messages.last_error; }
+aclError& LastError() { return last_error; }
 
 void AddMisuse(const std::string& message) {
   AddMessage(message);

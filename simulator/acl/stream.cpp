@@ -57,6 +57,10 @@ void Stream::Close(Lock& lock, bool drop) {
   changed_.notify_all();
   if (!worker_.joinable()) return;
   std::thread worker = std::move(worker_);
+  if (worker.get_id() == std::this_thread::get_id()) {  // a task ends the process
+    worker.detach();
+    return;
+  }
   lock.unlock();
   worker.join();
   lock.lock();
