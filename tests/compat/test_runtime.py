@@ -93,3 +93,25 @@ def test_memory():
     free, total = torch.npu.mem_get_info()
     assert 0 < free <= total
     assert isinstance(torch.npu.memory_summary(), str)
+
+
+def test_profiling(tmp_path):
+    import torch_npu
+
+    config = torch_npu.profiler._ExperimentalConfig(
+        profiler_level=torch_npu.profiler.ProfilerLevel.Level1,
+        aic_metrics=torch_npu.profiler.AiCMetrics.PipeUtilization,
+        export_type=torch_npu.profiler.ExportType.Text,
+    )
+    with torch_npu.profiler.profile(
+        activities=[torch_npu.profiler.ProfilerActivity.CPU, torch_npu.profiler.ProfilerActivity.NPU],
+        schedule=torch_npu.profiler.schedule(wait=0, warmup=0, active=1, repeat=1),
+        on_trace_ready=torch_npu.profiler.tensorboard_trace_handler(str(tmp_path)),
+        experimental_config=config,
+        record_shapes=True,
+    ) as profiler:
+        x = torch.randn(1, 2, 16, 8, device="npu")
+        torch_npu.npu_fusion_attention(x, x, x, 2, "BNSD")
+        profiler.step()
+    (trace,) = tmp_path.glob("*.json")
+    assert "attention_forward" in trace.read_text()

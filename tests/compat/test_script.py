@@ -45,7 +45,7 @@ def test_a_script_sees_what_python_would_give_it_and_sets_the_exit_code(runner, 
 def test_processes_that_it_starts_inherit_it(runner, tmp_path):
     (tmp_path / "parallel.py").write_text(
         """
-import os, sys, torch, torch_npu
+import os, subprocess, sys, torch, torch_npu
 import torch.distributed as dist
 
 def train(rank):
@@ -68,10 +68,13 @@ def train(rank):
 
 if __name__ == "__main__":
     torch.multiprocessing.spawn(train, nprocs=2)
+    code = "import torch_npu, torch; print(torch.ones(1).npu().is_npu)"
+    print(subprocess.check_output([sys.executable, "-c", code], text=True).strip())
 """
     )
     result = runner("parallel.py", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+    assert result.stdout == "True\n"
     assert {(tmp_path / f"rank{rank}").read_text() for rank in (0, 1)} == {"[[0.5, 0.5, 0.5]] 3.0"}
 
 

@@ -61,9 +61,7 @@ def disable() -> None:
     """Undoes `enable`, except for the name itself."""
     global _fallback
     _patches.undo()
-    if _fallback is not None:
-        _fallback._destroy()
-        _fallback = None
+    _fallback = None  # a library takes its kernels along
     _set_module(_absent())
 
 

@@ -33,7 +33,7 @@ def npu_rotary_mul(
         return r1 * input + r2 * torch.cat((-second, first), dim=-1)
     if rotary_mode == "interleave":
         return r1 * input + r2 * torch.stack((-input[..., 1::2], input[..., ::2]), dim=-1).flatten(-2)
-    raise RuntimeError(f"rotary_mode: expected 'half' or 'interleave', got {rotary_mode!r}")
+    raise RuntimeError(f"The rotary_mode of npu_rotary_mul should be half or interleave, but got {rotary_mode}")
 
 
 def npu_rms_norm(self: Tensor, gamma: Tensor, epsilon: float = 1e-6) -> tuple[Tensor, Tensor]:
@@ -88,6 +88,11 @@ fast_gelu = npu_fast_gelu
 
 def npu_silu(self: Tensor) -> Tensor:
     return F.silu(self)
+
+
+def npu_silu_(self: Tensor) -> Tensor:
+    """`npu_silu` in place."""
+    return F.silu(self, inplace=True)
 
 
 def npu_mish(self: Tensor) -> Tensor:
@@ -153,6 +158,7 @@ ALL = {
         npu_gelu,
         npu_fast_gelu,
         npu_silu,
+        npu_silu_,
         npu_mish,
         npu_scaled_masked_softmax,
         npu_confusion_transpose,

@@ -9,6 +9,7 @@ from npu_flash_attention.compat import real as _real
 from . import contrib as contrib
 from . import npu as npu
 from . import optim as optim
+from . import profiler as profiler
 
 _real.refuse_once()
 _attention = {name: getattr(_package, name) for name in _package.__all__ if name.startswith(("npu_", "_npu_"))}
@@ -27,4 +28,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return [*_FUNCTIONS, "__version__", "contrib", "npu", "optim"]
+    return [*_FUNCTIONS, "__version__", "contrib", "npu", "optim", "profiler"]
