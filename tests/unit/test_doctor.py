@@ -92,6 +92,12 @@ def test_a_backend_that_computes_something_else_is_broken(monkeypatch, capsys):
     assert broken["name"] == "cpu" and "above the budget" in broken["text"] and "--backend cpu" in broken["advice"]
 
 
+def test_a_binding_that_is_built_and_does_not_load_is_broken(monkeypatch):
+    reason = "the NPU binding does not load (libascendcl.so: cannot open shared object file)"
+    monkeypatch.setattr(type(backends.BACKENDS["npu"]), "unavailable", lambda self: reason)
+    assert package._backend("npu").state == doctor.BROKEN and package._backend("npu").text == reason
+
+
 # ---- the toolkit ----
 
 

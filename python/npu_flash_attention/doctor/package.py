@@ -89,7 +89,7 @@ def backends() -> list[Finding]:
 def _backend(name: str) -> Finding:
     reason = registry.BACKENDS[name].unavailable()
     if reason is not None:
-        return Finding(BACKENDS, name, MISSING, reason)
+        return Finding(BACKENDS, name, BROKEN if "does not load" in reason else MISSING, reason)
     outcome = run(_CASE, name)
     facts = {"status": outcome.status, "seconds": round(outcome.seconds, 3)}
     if outcome.status == "ok":
