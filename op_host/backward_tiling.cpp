@@ -27,16 +27,24 @@ int64_t CoreBytes(const BackwardTiling& t, DType dtype) {
 
 int64_t Aligned(int64_t bytes) { return CeilDiv64(bytes, 512) * 512; }
 
+// The longest group of stages whose rings stay in L2.
+int32_t GroupStages(BackwardTiling t, DType dtype) {
+  for (t.group_stages = kLongestGroup; t.group_stages > 1 && CoreBytes(t, dtype) > kRingBytes;) t.group_stages /= 2;
+  return t.group_stages;
+}
+
 // A model of the kernel, good enough to choose by: the busiest core's scores at the rate of the slowest engine, and the
 // stages in which the pipeline fills and drains.
 double EstimatedCycles(const HostProblem& built, BackwardTiling& t) {
-  constexpr double kWriteRate = 86, kCubeMacs = 4096, kFill = 4;
-  const double bytes = ElementBytes(built.problem.dtype), rows = BlockRows(t);
+  constexpr double kReadRate = 110, kWriteRate = 86, kCubeMacs = 4096, kFill = 1;
+  const double bytes = ElementBytes(built.problem.dtype), rows = BlockRows(t),
+               columns = t.group_stages * kBackwardStage;
   const double widths = t.query_depth + t.value_width;
   const double busiest = static_cast<double>(ShareBlocks(built, t)) * rows;
-  const double written = 8 + 2 * bytes + 4 * widths / rows;
+  const double written = 8 + 2 * bytes + 4 * widths / rows + 4 * t.query_depth / columns;  // S, dP, P, dS; dK, dV; dQ
+  const double read = 8 + 3 * bytes + bytes * (t.query_depth / static_cast<double>(t.tile_rows) + widths / rows);
   const double cube = (3 * t.query_depth + 2 * t.value_width) / kCubeMacs * (bytes == 4 ? 4 : 1);
-  const double a_score = std::max(written / kWriteRate, cube);
+  const double a_score = std::max({read / kReadRate, written / kWriteRate, cube});
   return (busiest + kFill * rows * kBackwardStage) * a_score;
 }
 
@@ -85,6 +93,7 @@ BackwardTiling MakeBackwardTiling(const HostProblem& built, const Platform& plat
   BackwardTiling best = {};
   const auto consider = [&] {
     if (!Fits(t, p.dtype)) return;
+    t.group_stages = GroupStages(t, p.dtype);
     const double cycles = EstimatedCycles(built, t);
     if (best.tiles != 0 && cycles >= fewest) return;
     fewest = cycles;
@@ -101,8 +110,6 @@ BackwardTiling MakeBackwardTiling(const HostProblem& built, const Platform& plat
   Require(t.tiles != 0, Status::kTilingError, "head_dim, value_dim: expected sizes that fit the core's memories, got ",
           p.head_dim, " and ", p.value_dim);
 
-  t.group_stages = kLongestGroup;
-  while (t.group_stages > 1 && CoreBytes(t, p.dtype) > kRingBytes) t.group_stages /= 2;
   if (cores > 0) t.cores = cores;
   ShareBlocks(built, t);
   t.workspace_per_core = Aligned(CoreBytes(t, p.dtype));

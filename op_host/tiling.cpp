@@ -189,8 +189,8 @@ int64_t ForwardUbBytes(const Tiling& t, DType dtype) {
 }
 
 Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int32_t cores) {
-  Require(cores >= 0 && cores <= platform.cores, Status::kTilingError, "cores: expected 0 to ", platform.cores,
-          " on ", platform.name, ", got ", cores);
+  Require(cores >= 0 && cores <= platform.cores, Status::kTilingError, "cores: expected 0 to ", platform.cores, " on ",
+          platform.name, ", got ", cores);
   const AttentionProblem& p = built.problem;
   const int32_t block = kBlockBytes / ElementBytes(p.dtype);
   Tiling t = {};

@@ -57,8 +57,11 @@ class BackwardVector {
       }
       for (int32_t stage = 0; stage < plan.stages; ++stage) {
         Gradients(plan, stage);
-        // The cube finishes it beside the first scores of this one.
-        if (unfinished && stage == Smaller(kScoresAhead, plan.stages) - 1) FinishQueries(plans[current ^ 1]);
+        // The cube finishes it beside this one's first group, which needs all of that group's P and dS; later, there is
+        // no waiting.
+        if (unfinished && stage == Smaller(tiling_->group_stages + kScoresAhead, plan.stages) - 1) {
+          FinishQueries(plans[current ^ 1]);
+        }
       }
       unfinished = true;
       current ^= 1;

@@ -71,9 +71,7 @@ class BackwardCube {
       const int32_t ahead = stage + kScoresAhead;
       const int32_t score_steps = ahead < plan.stages ? ScoreSteps(plan, ahead) : 0;
       const int32_t key_steps = stage >= 0 ? KeySteps(plan, stage) : 0;
-      // What is left of dQ before this block is shared between its first two stages.
-      int32_t query_steps = query_steps_ - query_done_;
-      if (stage == -kScoresAhead && plan.stages > 1) query_steps /= 2;
+      const int32_t query_steps = QueryShare(plan, stage);
       if (stage >= 0) AscendC::CrossCoreWaitFlag(kWeightsReady);
       int32_t done = 0;
       for (int32_t step = 0; step < Larger(score_steps, 1); ++step) {
@@ -88,10 +86,7 @@ class BackwardCube {
           }
         }
       }
-      const int32_t in_group = stage % tiling_->group_stages;
-      if (stage >= 0 && (in_group + 1 == tiling_->group_stages || stage + 1 == plan.stages)) {
-        BeginQueries(plan, stage - in_group, stage + 1);
-      }
+      if (stage >= 0 && stage + 1 == plan.GroupEnd(*tiling_, stage)) BeginQueries(plan, stage + 1);
     }
     l1_.EndBlock();
   }
@@ -121,6 +116,8 @@ class BackwardCube {
     // tiles of them.
     const bool single = pieces == 1, fresh = !single || place % 2 == 0;
     const bool keep = single && fresh && place + 1 < seeing.Count();
+    const int64_t number = plan.first_stage + stage;
+    const GlobalTensor<float> slot = value ? handoff_.ValueScores(number) : handoff_.Scores(number);
     for (int32_t piece = 0; piece < pieces; ++piece) {
       const int32_t depth = PieceWidth(*tiling_, width, piece);
       if (!single || place == 0) l1_.LoadForScores(plan.block, value, plan.KeyTile(stage, key_tile), piece);
@@ -133,15 +130,14 @@ class BackwardCube {
         cube_.ReuseRight();
       }
       cube_.BeginProduct();
-      cube_.MultiplyRows(0, 0, upper, kKeyTile, depth, piece == 0);
-      if (rows > upper) cube_.MultiplyRows(1, upper * depth, rows - upper, kKeyTile, depth, piece == 0);
+      for (int32_t half = 0, begin = 0; begin < rows; begin += upper, ++half) {
+        const int32_t count = Smaller(upper, rows - begin);
+        cube_.MultiplyRows(half, begin * depth, count, kKeyTile, depth, piece == 0);
+        if (piece + 1 < pieces) continue;
+        cube_.Store(slot[InSlot(tile, key_tile) + begin * kBackwardStage], half, count, kKeyTile, kBackwardStage);
+      }
       cube_.EndProduct(keep);
     }
-    const int64_t number = plan.first_stage + stage;
-    const GlobalTensor<float> slot = value ? handoff_.ValueScores(number) : handoff_.Scores(number);
-    const int32_t at = InSlot(tile, key_tile);
-    cube_.Store(slot[at], 0, upper, kKeyTile, kBackwardStage);
-    if (rows > upper) cube_.Store(slot[at + upper * kBackwardStage], 1, rows - upper, kKeyTile, kBackwardStage);
   }
 
   // dV and dK of each tile of keys, a piece of their columns after the other.
@@ -179,18 +175,19 @@ class BackwardCube {
     LoadLeftByDepth(cube_.NextLeft(), left, tiling_->tile_rows, padded_keys, rows);
     l1_.ReleaseTile();
     const LocalTensor<T> right = value ? l1_.OutputGradient(tile) : l1_.Query(tile);
-    LoadRightByDepth(cube_.NextRight(), right[piece * tiling_->piece * tiling_->tile_rows], tiling_->tile_rows, columns,
-                     rows);
-    cube_.Multiply(Cube<T>::kAccumulator, padded_keys, columns, rows, place == 0, false);
+    cube_.Accumulate(right[piece * tiling_->piece * tiling_->tile_rows], tiling_->tile_rows, padded_keys, columns, rows,
+                     place == 0);
     if (place + 1 < seeing.Count()) return;
     const int64_t row = SumRow(*tiling_, plan.block.sequence, KvHead(*problem_, plan.block.head), keys.begin);
     const GlobalTensor<float> sum = value ? dv_ : dk_;
-    cube_.Store(sum[row * width + piece * tiling_->piece], Cube<T>::kAccumulator, key_count, columns, width, true);
+    cube_.StoreSum(sum[row * width + piece * tiling_->piece], key_count, columns, width, true);
   }
 
   // dQ of each tile of rows over a group of stages, a piece of its columns after the other.
-  FA_INLINE void BeginQueries(const BlockPlan& plan, int32_t begin, int32_t end) {
+  FA_INLINE void BeginQueries(const BlockPlan& plan, int32_t end) {
+    const int32_t begin = query_plan_ == &plan ? query_end_ : 0;
     query_plan_ = &plan;
+    query_end_ = end;
     query_columns_ = {plan.StageColumns(begin).begin, plan.StageColumns(end - 1).end};
     query_ends_block_ = end == plan.stages;
     query_tile_ = query_piece_ = query_key_tile_ = query_steps_ = query_done_ = 0;
@@ -200,6 +197,26 @@ class BackwardCube {
     }
     if (query_steps_ == 0) EndQueries();
   }
+  // How many of the steps left are due in a stage: all before the group ends to which it belongs, as far as possible
+  // beside scores, and more where there is nothing else beside them.
+  FA_INLINE int32_t QueryShare(const BlockPlan& plan, int32_t stage) const {
+    constexpr int32_t kWeightAlone = 3;
+    const int32_t deadline = plan.GroupEnd(*tiling_, Larger(stage, 0)) - 1;
+    const int32_t beside = plan.stages - 1 - kScoresAhead;
+    const int32_t last = beside >= stage ? Smaller(deadline, beside) : deadline;
+    const int32_t weight = stage < 0 ? kWeightAlone : 1;
+    const int32_t later = Larger(0, -1 - stage) * kWeightAlone + last - Larger(stage, -1);
+    const int32_t left = query_steps_ - query_done_;
+    if (stage >= last || left == 0) return left;
+    // Whole sums only: the products of keys need their place in L0C.
+    const int32_t share = CeilDiv(left * weight, weight + Larger(later, 0));
+    int32_t steps = 0, piece = query_piece_;
+    for (int32_t tile = query_tile_; steps < share; ++tile, piece = 0) {
+      for (; steps < share && piece < Pieces(*tiling_, tiling_->query_depth); ++piece) steps += GroupKeyTiles(tile);
+    }
+    return steps;
+  }
+
   // Tiles of keys in the group that a tile of rows sees.
   FA_INLINE Range GroupTiles(int32_t tile) const {
     const Range& visible = query_plan_->visible[tile];
@@ -228,17 +245,16 @@ class BackwardCube {
     LoadLeft(cube_.NextLeft(), left, tiling_->tile_rows, kKeyTile, rows, 0, RoundUp(key_count, kBlockElements<T>));
     l1_.ReleaseTile();
     const LocalTensor<T> right = l1_.LoadKeys(plan.block, keys, query_piece_);
-    LoadRightByDepth(cube_.NextRight(), right, kKeyTile, columns, RoundUp(key_count, kFractalSide));
+    cube_.Accumulate(right, kKeyTile, rows, columns, key_count, query_key_tile_ == 0);
     l1_.ReleaseTile();
-    cube_.Multiply(Cube<T>::kAccumulator, rows, columns, key_count, query_key_tile_ == 0, false);
 
     ++query_done_;
     if (++query_key_tile_ < tiles.end - tiles.begin) return;
     query_key_tile_ = 0;
     // The first group of a block that a tile sees writes its dQ, later ones add to it.
     const GlobalTensor<float> sum = handoff_.QueryGradients(plan.order);
-    cube_.Store(sum[query_tile_ * tiling_->tile_rows * tiling_->query_depth + query_piece_ * tiling_->piece],
-                Cube<T>::kAccumulator, rows, columns, tiling_->query_depth, (query_stored_ >> query_tile_ & 1) != 0);
+    cube_.StoreSum(sum[query_tile_ * tiling_->tile_rows * tiling_->query_depth + query_piece_ * tiling_->piece], rows,
+                   columns, tiling_->query_depth, (query_stored_ >> query_tile_ & 1) != 0);
     if (++query_piece_ == Pieces(*tiling_, tiling_->query_depth)) {
       query_piece_ = 0;
       query_stored_ |= 1 << query_tile_++;
@@ -266,6 +282,7 @@ class BackwardCube {
   const BlockPlan* query_plan_ = nullptr;
   Range query_columns_ = {0, 0};
   bool query_ends_block_ = false;
+  int32_t query_end_ = 0;  // stage behind the group
   int32_t query_tile_ = 0, query_piece_ = 0, query_key_tile_ = 0;
   int32_t query_steps_ = 0, query_done_ = 0;
   int32_t query_stored_ = 0;  // a bit for each tile of rows

@@ -15,10 +15,10 @@ constexpr int32_t kPieceBytes = 256;     // depth or width of one product, in by
 
 // Slots of the rings in GM, without flags to free them. Scores t + 2 are only computed after P and dS of t came back,
 // so scores t were read. P and dS t + 3 only begin after scores t + 3, which are said to be ready after the products of
-// t and of the group that ended before t + 1.
+// t and of the group two groups before t + 1.
 constexpr int32_t kScoreSlots = 2;
 constexpr int32_t kProbabilitySlots = 3;
-constexpr int32_t kGradientSlotsBeyondGroup = 3;
+constexpr int32_t kGradientSlotsBeyondGroups = 3;
 static_assert(kScoreSlots == kScoresAhead, "a slot of scores would be overwritten unread");
 
 struct BackwardParts {
@@ -37,7 +37,7 @@ static_assert(FitsTheBlob<BackwardParts>() && sizeof(BackwardTiling) == sizeof(T
               "host and device may lay the two parts out differently");
 
 FA_FUNCTION int64_t RingElements(const BackwardTiling& t) { return int64_t{BlockRows(t)} * kBackwardStage; }
-FA_FUNCTION int32_t GradientSlots(const BackwardTiling& t) { return t.group_stages + kGradientSlotsBeyondGroup; }
+FA_FUNCTION int32_t GradientSlots(const BackwardTiling& t) { return 2 * t.group_stages + kGradientSlotsBeyondGroups; }
 FA_FUNCTION int64_t QueryGradientElements(const BackwardTiling& t) { return int64_t{BlockRows(t)} * t.query_depth; }
 FA_FUNCTION int32_t Pieces(const BackwardTiling& t, int32_t width) { return CeilDiv(width, t.piece); }
 FA_FUNCTION int32_t PieceWidth(const BackwardTiling& t, int32_t width, int32_t piece) {
@@ -57,6 +57,7 @@ struct BlockPlan {
   int64_t first_stage;  // among the stages of this core
   Range columns;
   int32_t stages;            // 0: no row sees anything
+  bool last;                 // of the core
   Range visible[kMaxTiles];  // columns that a tile of rows sees
 
   FA_FUNCTION Range StageColumns(int32_t stage) const {
@@ -66,6 +67,13 @@ struct BlockPlan {
   FA_FUNCTION Range KeyTile(int32_t stage, int32_t tile) const {
     const int64_t begin = columns.begin + int64_t{stage} * kBackwardStage + tile * kKeyTile;
     return {begin, Min(begin + kKeyTile, columns.end)};
+  }
+  // Stage behind the group that a stage belongs to. The last block of a core ends with a short one, because nothing is
+  // left to be computed beside its products.
+  FA_FUNCTION int32_t GroupEnd(const BackwardTiling& t, int32_t stage) const {
+    const int32_t end = Smaller((stage / t.group_stages + 1) * t.group_stages, stages);
+    const int32_t early = stages - kScoresAhead;
+    return last && stage < early && early < end ? early : end;
   }
   FA_FUNCTION bool Sees(int32_t tile, Range keys) const {
     return visible[tile].begin < keys.end && keys.begin < visible[tile].end;
@@ -97,6 +105,7 @@ class BlockWalker {
                       int32_t core) {
     tiling_ = tiling;
     number_ = tiling->first_block[core];
+    end_ = tiling->first_block[core + 1];
     stages_.Init(problem, tiling, sequences, core);
   }
   FA_INLINE bool Next(BlockPlan& plan) {
@@ -104,6 +113,7 @@ class BlockWalker {
     if (!stages_.Next(stage)) return false;
     plan.block = stage.block;
     plan.number = number_++;
+    plan.last = number_ == end_;
     plan.columns = stage.columns;
     plan.stages = stage.Computes() ? 1 : 0;
     while (!stage.last) {
@@ -125,7 +135,7 @@ class BlockWalker {
  private:
   const BackwardTiling* tiling_ = nullptr;
   StageWalker<Sequences> stages_;
-  int64_t number_ = 0, order_ = 0, stage_ = 0;
+  int64_t number_ = 0, end_ = 0, order_ = 0, stage_ = 0;
 };
 
 }  // namespace npu_fa

@@ -72,6 +72,7 @@ class Cube {
   static constexpr int32_t kScoreBytes = 32 * 1024;  // L0C: two tiles of scores
   static constexpr int32_t kAccumulatorBytes = 64 * 1024;
   static constexpr int32_t kAccumulator = 2;  // number of the accumulator among the three tiles
+  static constexpr int32_t kSecondHalf = 3;   // event of its second half where the halves go their own ways
 
   FA_INLINE void Init(AscendC::TPipe* pipe) {
     Arena<AscendC::TPosition::A2> l0a;
@@ -88,14 +89,14 @@ class Cube {
       AscendC::SetFlag<HardEvent::M_MTE1>(kRightEvent + i);
     }
     result_[kAccumulator] = l0c.template Take<float>(kAccumulatorBytes / sizeof(float));
-    for (int32_t i = 0; i <= kAccumulator; ++i) AscendC::SetFlag<HardEvent::FIX_M>(i);
+    for (int32_t i = 0; i <= kSecondHalf; ++i) AscendC::SetFlag<HardEvent::FIX_M>(i);
   }
   FA_INLINE void Finish() {
     for (int32_t i = 0; i < 2; ++i) {
       AscendC::WaitFlag<HardEvent::M_MTE1>(kLeftEvent + i);
       AscendC::WaitFlag<HardEvent::M_MTE1>(kRightEvent + i);
     }
-    for (int32_t i = 0; i <= kAccumulator; ++i) AscendC::WaitFlag<HardEvent::FIX_M>(i);
+    for (int32_t i = 0; i <= kSecondHalf; ++i) AscendC::WaitFlag<HardEvent::FIX_M>(i);
   }
 
   // A product is: LoadLeft(NextLeft()), LoadRight...(NextRight()), Multiply. A right operand that several products
@@ -127,14 +128,7 @@ class Cube {
   FA_INLINE void MultiplyRows(int32_t tile, int32_t left_begin, int32_t rows, int32_t columns, int32_t depth,
                               bool first) {
     if (first) AscendC::WaitFlag<HardEvent::FIX_M>(tile);
-    AscendC::MmadParams params;
-    params.m = rows;
-    params.n = columns;
-    params.k = depth;
-    params.cmatrixInitVal = first;
-    AscendC::Mmad(result_[tile], left_[left_slot_][left_begin], right_[right_slot_], params);
-    // The pipe does not order small products on one result by itself.
-    if (rows / kFractalSide * (columns / kFractalSide) < 10) AscendC::PipeBarrier<PIPE_M>();
+    MultiplyInto(result_[tile], left_[left_slot_][left_begin], right_[right_slot_], rows, columns, depth, first);
   }
   FA_INLINE void EndProduct(bool keep_right) {
     AscendC::SetFlag<HardEvent::M_MTE1>(kLeftEvent + left_slot_);
@@ -146,19 +140,81 @@ class Cube {
     AscendC::SetFlag<HardEvent::M_MTE1>(kRightEvent + right_slot_);
   }
 
+  // The accumulator (+)= left x right, the right operand in L1 as depth x columns. A sum begins with a product for each
+  // half of the columns, and leaves in halves: the first half of the next sum need not wait for the second of this one.
+  FA_INLINE void Accumulate(const LocalTensor<T>& right, int32_t l1_rows, int32_t rows, int32_t columns, int32_t depth,
+                            bool first) {
+    const LocalTensor<T> l0b = NextRight();
+    if (!first) {
+      LoadRightByDepth(l0b, right, l1_rows, columns, RoundUp(depth, kFractalSide));
+      Multiply(kAccumulator, rows, columns, depth, false, false);
+      return;
+    }
+    const int32_t padded_depth = RoundUp(depth, kFractalSide);
+    for (int32_t half = 0, begin = 0; half < 2; begin += HalfColumns(columns, half++)) {
+      const int32_t width = HalfColumns(columns, half);
+      if (width > 0) LoadRightByDepth(l0b[begin * padded_depth], right[begin * l1_rows], l1_rows, width, padded_depth);
+    }
+    BeginProduct();
+    // Where the halves meet elsewhere than in the sum before, each half waits for both.
+    const int32_t meeting = HalfColumns(columns, 0) * RoundUp(rows, kFractalSide);
+    AscendC::WaitFlag<HardEvent::FIX_M>(kAccumulator);
+    if (meeting != meeting_) AscendC::WaitFlag<HardEvent::FIX_M>(kSecondHalf);
+    MultiplyInto(result_[kAccumulator], left_[left_slot_], l0b, rows, HalfColumns(columns, 0), depth, true);
+    if (meeting == meeting_) AscendC::WaitFlag<HardEvent::FIX_M>(kSecondHalf);
+    meeting_ = meeting;
+    if (HalfColumns(columns, 1) > 0) {
+      MultiplyInto(result_[kAccumulator][meeting], left_[left_slot_], l0b[HalfColumns(columns, 0) * padded_depth], rows,
+                   HalfColumns(columns, 1), depth, true);
+    }
+    EndProduct(false);
+  }
+  FA_INLINE void StoreSum(const GlobalTensor<float>& gm, int32_t rows, int32_t columns, int32_t gm_columns, bool add) {
+    for (int32_t half = 0, begin = 0; half < 2; begin += HalfColumns(columns, half++)) {
+      const int32_t width = HalfColumns(columns, half);
+      if (width > 0) {
+        StoreTensor(gm[begin], kAccumulator + half, result_[kAccumulator][begin * RoundUp(rows, kFractalSide)], rows,
+                    width, gm_columns, add);
+      } else {
+        AscendC::SetFlag<HardEvent::FIX_M>(kSecondHalf);
+      }
+    }
+  }
+
   // Writes result[tile] to GM, or adds it to what is there, as rows of `gm_columns`; the tile is free afterwards.
   FA_INLINE void Store(const GlobalTensor<float>& gm, int32_t tile, int32_t rows, int32_t columns, int32_t gm_columns,
                        bool add = false) {
-    AscendC::SetFlag<HardEvent::M_FIX>(tile);
-    AscendC::WaitFlag<HardEvent::M_FIX>(tile);
-    if (add) AscendC::SetAtomicAdd<float>();
-    AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(
-        gm, result_[tile], AscendC::FixpipeParamsV220(columns, rows, RoundUp(rows, kFractalSide), gm_columns, false));
-    if (add) AscendC::SetAtomicNone();
-    AscendC::SetFlag<HardEvent::FIX_M>(tile);
+    StoreTensor(gm, tile, result_[tile], rows, columns, gm_columns, add);
   }
 
  private:
+  FA_INLINE static int32_t HalfColumns(int32_t columns, int32_t half) {
+    const int32_t first = RoundUp(CeilDiv(columns, 2), kFractalSide);
+    return half == 0 ? Smaller(first, columns) : Larger(columns - first, 0);
+  }
+  FA_INLINE static void MultiplyInto(const LocalTensor<float>& result, const LocalTensor<T>& left,
+                                     const LocalTensor<T>& right, int32_t rows, int32_t columns, int32_t depth,
+                                     bool first) {
+    AscendC::MmadParams params;
+    params.m = rows;
+    params.n = columns;
+    params.k = depth;
+    params.cmatrixInitVal = first;
+    AscendC::Mmad(result, left, right, params);
+    // The pipe does not order small products on one result by itself.
+    if (rows / kFractalSide * (columns / kFractalSide) < 10) AscendC::PipeBarrier<PIPE_M>();
+  }
+  FA_INLINE static void StoreTensor(const GlobalTensor<float>& gm, int32_t event, const LocalTensor<float>& result,
+                                    int32_t rows, int32_t columns, int32_t gm_columns, bool add) {
+    AscendC::SetFlag<HardEvent::M_FIX>(event);
+    AscendC::WaitFlag<HardEvent::M_FIX>(event);
+    if (add) AscendC::SetAtomicAdd<float>();
+    AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(
+        gm, result, AscendC::FixpipeParamsV220(columns, rows, RoundUp(rows, kFractalSide), gm_columns, false));
+    if (add) AscendC::SetAtomicNone();
+    AscendC::SetFlag<HardEvent::FIX_M>(event);
+  }
+
   // A TPipe on a cube core keeps M_MTE1 0 to 2 for itself.
   static constexpr int32_t kLeftEvent = 3, kRightEvent = 5;
   static constexpr int32_t kNone = -1;
@@ -166,6 +222,7 @@ class Cube {
   LocalTensor<T> left_[2], right_[2];
   LocalTensor<float> result_[3];
   int32_t left_slot_ = 0, right_slot_ = 0, kept_slot_ = kNone;
+  int32_t meeting_ = 0;  // where the halves of the accumulator met last
 };
 
 }  // namespace npu_fa
