@@ -47,6 +47,26 @@ foreach(soc ${NPU_FA_SOC})
     INSTALL_COMMAND "")
 endforeach()
 
+# npu_fa_op_package: the kernels as operators of a graph (docs/npu.md), out of the toolkit's project template.
+set(op_package ${CMAKE_CURRENT_BINARY_DIR}/op_package)
+set(op_package_units "")
+foreach(soc ${NPU_FA_SOC})
+  if(soc MATCHES "^Ascend910_93")
+    list(APPEND op_package_units ascend910_93)
+  else()
+    list(APPEND op_package_units ascend910b)
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES op_package_units)
+option(NPU_FA_VENDOR_NAMES "Give the package's operators the names of the toolkit's, in whose place they come" OFF)
+find_program(NPU_FA_PYTHON NAMES python3 python)
+add_custom_target(npu_fa_op_package
+  COMMAND ${CMAKE_COMMAND} -E remove_directory ${op_package}
+  COMMAND ${NPU_FA_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/tools/stage_op_package.py --toolkit ${ASCEND_HOME_PATH}
+          --out ${op_package} --unit ${op_package_units} $<$<BOOL:${NPU_FA_VENDOR_NAMES}>:--vendor-names>
+  COMMAND ${CMAKE_COMMAND} -E chdir ${op_package} bash build.sh
+  COMMAND_EXPAND_LISTS VERBATIM)
+
 if(NOT NPU_FA_BUILD_PYTHON)
   return()
 endif()

@@ -1,5 +1,7 @@
 # kernels_toolkit_check: the kernels against the headers of a real toolkit in ASCEND_HOME_PATH, as one object for both
 # kinds of core (the CPU-debug mode of the toolkit) and as the device compiler does it, once for each kind.
+# oncard_toolkit_check: what a card needs on the host, against the same headers: the operator package's definitions,
+# shapes and tiling, as each of the three libraries that the toolkit makes of them, and the launch.
 set(ASCEND_HOME_PATH "$ENV{ASCEND_HOME_PATH}" CACHE PATH "A toolkit to compile the kernels against")
 if(NOT ASCEND_HOME_PATH)
   return()
@@ -14,6 +16,15 @@ foreach(root ${toolkit_roots} ${ASCEND_HOME_PATH})
   endforeach()
 endforeach()
 file(GLOB device_kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/op_kernel/*.cpp)
+foreach(kind forward backward)
+  set(KERNEL npu_fa_package_${kind})
+  configure_file(${CMAKE_CURRENT_SOURCE_DIR}/op_host/op_registration/kernels/${kind}.cpp.in
+                 ${CMAKE_CURRENT_BINARY_DIR}/package_kernels/${kind}.cpp @ONLY)
+  list(APPEND device_kernels ${CMAKE_CURRENT_BINARY_DIR}/package_kernels/${kind}.cpp)
+  # Their parameters are the operator's, needed or not.
+  set_source_files_properties(${CMAKE_CURRENT_BINARY_DIR}/package_kernels/${kind}.cpp PROPERTIES
+                              COMPILE_OPTIONS -Wno-unused-parameter)
+endforeach()
 set(core_both "")
 set(core_aic __DAV_C220_CUBE__)
 set(core_aiv __DAV_C220_VEC__)
@@ -29,3 +40,17 @@ foreach(core both aic aiv)
 endforeach()
 add_custom_target(kernels_toolkit_check
                   DEPENDS kernels_toolkit_check_both kernels_toolkit_check_aic kernels_toolkit_check_aiv)
+
+foreach(root ${toolkit_roots} ${ASCEND_HOME_PATH})
+  list(APPEND host_includes ${root}/include ${root}/ascendc/include/highlevel_api)
+endforeach()
+file(GLOB registration CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/op_host/op_registration/*.cpp)
+foreach(library OP_DEFINITION OP_PROTO_LIB OP_TILING_LIB)
+  add_library(oncard_toolkit_check_${library} OBJECT EXCLUDE_FROM_ALL ${registration} op_host/launch_npu.cpp)
+  target_include_directories(oncard_toolkit_check_${library} SYSTEM PRIVATE ${host_includes})
+  target_include_directories(oncard_toolkit_check_${library} PRIVATE op_host op_kernel)
+  target_compile_options(oncard_toolkit_check_${library} PRIVATE ${NPU_FA_WARNINGS})
+  target_compile_definitions(oncard_toolkit_check_${library} PRIVATE _GLIBCXX_USE_CXX11_ABI=0 ${library})
+endforeach()
+add_custom_target(oncard_toolkit_check DEPENDS kernels_toolkit_check oncard_toolkit_check_OP_DEFINITION
+                  oncard_toolkit_check_OP_PROTO_LIB oncard_toolkit_check_OP_TILING_LIB)

@@ -8,12 +8,7 @@
 
 namespace npu_fa {
 
-// Runs the kernel on a blob and scratch memory that are there already; options.block_dim is the plan's cores. Throws
-// ascend_sim::Fault for what a kernel does wrong.
-ascend_sim::LaunchResult LaunchForward(const ForwardBuffers& buffers, const Buffer& blob, const Buffer& scratch,
-                                       const ascend_sim::LaunchOptions& options);
-
-// Finds its own work space and generates the dropout stream.
+// Finds its own work space and generates the dropout stream. Throws ascend_sim::Fault for what a kernel does wrong.
 ascend_sim::LaunchResult ForwardOnSimulator(const HostProblem& built, ForwardBuffers buffers,
                                             const ascend_sim::LaunchOptions& options, int32_t cores);
 ascend_sim::LaunchResult BackwardOnSimulator(const HostProblem& built, BackwardBuffers buffers,

@@ -1,23 +1,5 @@
 // FlashAttentionScoreGrad: one cube core leads two vector cores.
-#include "backward.h"
-
-namespace {
-
-template <class P>
-FA_INLINE void Backward(const npu_fa::ArgumentsOf<npu_fa::BackwardTiling>& arguments,
-                        const npu_fa::BackwardTensors& gm) {
-  AscendC::TPipe pipe;
-  if ASCEND_IS_AIC {
-    npu_fa::BackwardCube<P> cube;
-    cube.Run(&pipe, arguments, gm, AscendC::GetBlockIdx());
-  }
-  if ASCEND_IS_AIV {
-    npu_fa::BackwardVector<P> vector;
-    vector.Run(&pipe, arguments, gm, AscendC::GetBlockIdx() / AscendC::GetSubBlockNum(), AscendC::GetSubBlockIdx());
-  }
-}
-
-}  // namespace
+#include "backward_entry.h"
 
 extern "C" __global__ __aicore__ void flash_attention_score_grad(
     GM_ADDR query, GM_ADDR key, GM_ADDR value, GM_ADDR dy, GM_ADDR query_rope, GM_ADDR key_rope, GM_ADDR bias,
@@ -25,16 +7,8 @@ extern "C" __global__ __aicore__ void flash_attention_score_grad(
     GM_ADDR dq, GM_ADDR dk, GM_ADDR dv, GM_ADDR dq_rope, GM_ADDR dk_rope, GM_ADDR dbias, GM_ADDR dsink,
     GM_ADDR workspace, GM_ADDR blob) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
-  npu_fa::ArgumentsOf<npu_fa::BackwardTiling> arguments;
-  arguments.Read(blob);
-  const npu_fa::BackwardTensors gm = {query, key,       value,   dy,          query_rope,  key_rope,     bias,
-                                      mask,  drop_bits, sink,    softmax_max, softmax_sum, attention_in, dq,
-                                      dk,    dv,        dq_rope, dk_rope,     dbias,       dsink,        workspace};
-  switch (arguments.tiling.policy) {
-#define FA_CASE(id, type, modified) \
-  case id:                          \
-    return Backward<npu_fa::Policy<type, modified>>(arguments, gm);
-    FA_FORWARD_POLICIES(FA_CASE)
-#undef FA_CASE
-  }
+  npu_fa::RunBackward(
+      {query,       key,          value, dy, query_rope, key_rope, bias,    mask,  drop_bits, sink,     softmax_max,
+       softmax_sum, attention_in, dq,    dk, dv,         dq_rope,  dk_rope, dbias, dsink,     workspace},
+      blob);
 }
