@@ -155,7 +155,7 @@ Platform PlatformOf(gert::TilingContext& context) {
   return {"the chip", static_cast<int32_t>(cores)};
 }
 
-ge::graphStatus Hand(gert::TilingContext& context, const LaunchPlan& plan, bool cores_meet) {
+ge::graphStatus Hand(gert::TilingContext& context, const LaunchPlan& plan) {
   gert::TilingData* const data = context.GetRawTilingData();
   size_t* const workspace = context.GetWorkspaceSizes(1);
   Require(data != nullptr && workspace != nullptr, Status::kTilingError, "tiling: the framework gave nothing to write");
@@ -167,7 +167,7 @@ ge::graphStatus Hand(gert::TilingContext& context, const LaunchPlan& plan, bool 
   const auto own = platform_ascendc::PlatformAscendC(context.GetPlatformInfo()).GetLibApiWorkSpaceSize();
   *workspace = static_cast<size_t>(own + BlobOffset(plan));
   context.SetTilingKey(0);
-  if (cores_meet) context.SetScheduleMode(1);
+  context.SetScheduleMode(1);  // all cores at once: the kernels wait for one another
   return context.SetBlockDim(static_cast<uint32_t>(plan.cores));
 }
 

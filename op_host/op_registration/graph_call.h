@@ -50,8 +50,8 @@ std::optional<TensorArgument> OptionalTensor(gert::TilingContext& context, size_
 
 Platform PlatformOf(gert::TilingContext& context);
 
-// Writes blob, cores and work space. `cores_meet`: the kernel waits for all its cores, so all must run at once.
-ge::graphStatus Hand(gert::TilingContext& context, const LaunchPlan& plan, bool cores_meet);
+// Writes blob, cores and work space.
+ge::graphStatus Hand(gert::TilingContext& context, const LaunchPlan& plan);
 
 // Runs `tiling` and says on stderr why a call was refused.
 template <class TilingFunction>

@@ -36,7 +36,7 @@ ge::graphStatus Tile(gert::TilingContext* context) {
     Require(arguments.dropout_mask || arguments.keep_prob == 1.0, Status::kTilingError,
             "drop_mask: expected the forward's mask where keep_prob is ", arguments.keep_prob, ", got none");
     const bool deterministic = context->GetDeterministic() != 0;
-    return Hand(*context, PlanBackward(BuildProblem(arguments), PlatformOf(*context), 0, deterministic), true);
+    return Hand(*context, PlanBackward(BuildProblem(arguments), PlatformOf(*context), 0, deterministic));
   });
 }
 

@@ -26,7 +26,7 @@ ge::graphStatus Tile(gert::TilingContext* context) {
   return Guarded(NPU_FA_TEXT(NPU_FA_FORWARD_OP), [&] {
     Arguments arguments = ArgumentsOf(*context, kForwardInputs);
     if (!arguments.dropout_mask) arguments.keep_prob = 1.0;  // the operator drops by a mask only
-    return Hand(*context, PlanForward(BuildProblem(arguments), PlatformOf(*context)), false);
+    return Hand(*context, PlanForward(BuildProblem(arguments), PlatformOf(*context)));
   });
 }
 

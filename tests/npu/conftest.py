@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import launch_headers
 import pytest
 import torch
 from npu_build import ROOT, TORCH, cache, run
@@ -46,11 +48,25 @@ def torch_npu() -> Path:
 
 
 @pytest.fixture(scope="session")
-def simulated_npu() -> None:
-    """The operator launch_forward for device cpu, with a simulated chip behind it."""
+def build() -> Callable[[str], Path]:
+    """Builds a target of tests/npu and returns the folder it is in."""
     key = hashlib.sha256(f"{ROOT}{TORCH}".encode()).hexdigest()[:12]
     folder = cache(f"build_{key}")
+    headers = folder / "launch_headers"
+    headers.mkdir(parents=True, exist_ok=True)
+    launch_headers.write(ROOT / "op_kernel", headers)
     generator = ("-G", "Ninja") if shutil.which("ninja") else ()
-    run("cmake", "-S", ROOT / "tests" / "npu", "-B", folder, f"-DTORCH_ROOT={TORCH}", *generator)
-    run("cmake", "--build", folder, "--parallel", str(os.cpu_count() or 1), "--target", "simulated_npu")
-    torch.ops.load_library(str(folder / "simulated_npu.so"))
+    options = (f"-DTORCH_ROOT={TORCH}", f"-DLAUNCH_HEADERS={headers}")
+    run("cmake", "-S", ROOT / "tests" / "npu", "-B", folder, *options, *generator)
+
+    def target(name: str) -> Path:
+        run("cmake", "--build", folder, "--parallel", str(os.cpu_count() or 1), "--target", name)
+        return folder
+
+    return target
+
+
+@pytest.fixture(scope="session")
+def simulated_npu(build: Callable[[str], Path]) -> None:
+    """The launch operators for device cpu, with a simulated chip behind them."""
+    torch.ops.load_library(str(build("simulated_npu") / "simulated_npu.so"))

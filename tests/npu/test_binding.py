@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 import npu_flash_attention as fa
@@ -91,6 +93,12 @@ def test_a_launch_that_cannot_be_is_refused(simulated_npu: None) -> None:
         launch(q, memory[:-512])
     with pytest.raises(ValueError, match=f"plan: expected .* got {plan.numel() - 8} bytes"):
         launch(q, memory, plan=plan[:-8])
+
+
+def test_launches_on_the_acl_runtime(build: Callable[[str], Path]) -> None:
+    """launch_npu.cpp runs, on a simulated runtime: blobs in flight, threads, refusals."""
+    done = subprocess.run([build("launch_npu_test") / "launch_npu_test"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def stand_in(available: bool, **attributes: object) -> ModuleType:
