@@ -19,7 +19,7 @@ def cases_of(program: str) -> list[str]:
 
 
 def build(folder: Path) -> Path:
-    compiled.build_target(folder, *(f"acl_{name}" for name in ("cases", "misuse", "program", "threads")))
+    compiled.build_target(folder, *(f"acl_{name}" for name in ("cases", "misuse", "fuzz", "program", "threads")))
     return folder
 
 
@@ -59,6 +59,12 @@ def test_program_for_the_card(programs: Path) -> None:
 
 def test_threads_agree_with_one(programs: Path) -> None:
     assert check(programs, "threads", "8", "50") == "400 calls agree\n"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_calls(programs: Path, seed: int) -> None:
+    """No crash, only documented statuses, a message with each refusal; and every kind of call is accepted sometimes."""
+    assert re.fullmatch(r"\d{5,} calls accepted, \d{5,} refused\n", check(programs, "fuzz", str(seed), "100000"))
 
 
 REPORTS = {
@@ -122,6 +128,8 @@ def test_sanitized(sanitizers: str) -> None:
             check(folder, program, case)
     assert check(folder, "program") == "16320\n"
     assert check(folder, "threads", "8", "100") == "800 calls agree\n"
+    if sanitizers != "thread":  # its copies share one buffer of the host's
+        check(folder, "fuzz", "3", "200000")
 
 
 TOOLKIT = os.environ.get("ASCEND_HOME_PATH")
