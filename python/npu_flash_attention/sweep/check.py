@@ -19,7 +19,7 @@ from .inputs import Inputs, build
 from .plain import GRADIENT_OF, plain
 
 # A chip multiplies hidden values with weights of zero, so they have to be finite there: docs/kernels.md, limits.
-_MULTIPLY_HIDDEN = ("simulator",)
+_MULTIPLY_HIDDEN = ("simulator", "npu")
 
 
 @dataclasses.dataclass
@@ -47,7 +47,7 @@ def run(case: Case, backend: str) -> Outcome:
     try:
         inputs = build(case, hidden=backend not in _MULTIPLY_HIDDEN)
         with backends.backend(backend):
-            results = operator_results(inputs)
+            results = operator_results(inputs.on(getattr(backends.BACKENDS.get(backend), "device", "cpu")))
         comparisons = judge(inputs, results, referee=backend == "golden")
     except AttentionError as error:
         return outcome("refused", f"AttentionError ({error.status}): {error}")
@@ -61,7 +61,7 @@ def run(case: Case, backend: str) -> Outcome:
 
 
 def operator_results(inputs: Inputs) -> dict[str, Tensor]:
-    """Every result of forward and backward by name; those of the explicit grad op carry the prefix "grad."."""
+    """Every result of forward and backward by name, on the host; those of the explicit grad op carry the prefix "grad."."""
     case = inputs.case
     leaves = {name: _leaf(tensor) for name, tensor in inputs.differentiable().items()}
     state = rng.get_rng_state()
@@ -77,7 +77,7 @@ def operator_results(inputs: Inputs) -> dict[str, Tensor]:
     if case.dropout != "external":  # the grad ops know no mask but the one that seed and offset name
         explicit = call_backward(inputs, out.detach(), softmax_max, softmax_sum, *forward[4:6])
         results |= {f"grad.{name}": tensor for name, tensor in explicit.items()}
-    return {name: tensor.detach() for name, tensor in results.items()}
+    return {name: tensor.detach().cpu() for name, tensor in results.items()}
 
 
 def _leaf(tensor: Tensor) -> Tensor:

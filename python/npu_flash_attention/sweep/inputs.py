@@ -35,6 +35,27 @@ class Inputs:
         named |= {name: self.options[name] for name in ("pse", "query_rope", "key_rope", "sink")}
         return {name: tensor for name, tensor in named.items() if tensor is not None}
 
+    def on(self, device: str) -> Inputs:
+        """The same call with its tensors on `device`, as they lie in memory; sequence lengths stay on the host."""
+        if device == "cpu":
+            return self
+        options = {
+            name: _moved(value, device) if isinstance(value, Tensor) and name not in _ON_HOST else value
+            for name, value in self.options.items()
+        }
+        query, key, value, dy = (_moved(tensor, device) for tensor in (self.query, self.key, self.value, self.dy))
+        return Inputs(self.case, query, key, value, dy, options)
+
+
+_ON_HOST = ("actual_seq_qlen", "actual_seq_kvlen")  # also as tensors
+
+
+def _moved(tensor: Tensor, device: str) -> Tensor:
+    """A copy on `device` with the same strides and the same memory around it, so that what is odd about it stays."""
+    size = tensor.untyped_storage().nbytes() // tensor.element_size()
+    memory = tensor.as_strided((size,), (1,), 0).to(device)
+    return memory.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+
 
 def build(case: Case, poison: bool | None = None, hidden: bool = True) -> Inputs:
     """The inputs of a case; `poison` False leaves out the NaN that a case asks for.
