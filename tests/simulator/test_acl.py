@@ -190,6 +190,44 @@ def test_comparison_holds_for_our_own_headers(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-4000:]
 
 
+def functions() -> list[str]:
+    return [
+        prototype.split("(")[0].split()[-1].lstrip("*")
+        for header in HEADERS
+        for prototype in declarations(compiled.ROOT / "simulator" / "include" / header)[0]
+    ]
+
+
+def test_every_declared_function_is_there(programs: Path, tmp_path: Path) -> None:
+    """A program that takes the address of each links."""
+    source = tmp_path / "all.cpp"
+    lines = [f'#include "{header}"' for header in HEADERS]
+    addresses = ", ".join(f"reinterpret_cast<void*>({name})" for name in functions())
+    source.write_text(
+        "\n".join([*lines, f"void* all[] = {{{addresses}}};", "int main() { return all[0] == nullptr; }"])
+    )
+    libraries = [str(programs / f"lib{name}.a") for name in ("ascend_acl", "ascend_simulator")]
+    include = f"-I{compiled.ROOT / 'simulator' / 'include'}"
+    compiled.run("g++", "-std=c++17", "-w", include, str(source), *libraries, "-pthread", "-o", str(tmp_path / "all"))
+
+
+def test_every_declared_function_is_described() -> None:
+    """docs/acl.md names each; `aclrtMemcpy(Async)` names two, `aclGet...` those of operands."""
+    text = (compiled.ROOT / "docs" / "acl.md").read_text()
+    named = set()
+    for name in re.findall(r"`((?:acl|Acl)[\w()]*)`", text):
+        named |= {re.sub(r"\(\w+\)", "", name), re.sub(r"[()]", "", name)}
+    operands = r"acl(Create|Destroy|Get)\w*(Array|Scalar|List|Tensor|View|Storage|Format|DataType|Addr)\w*"
+    assert [name for name in functions() if name not in named and not re.fullmatch(operands, name)] == []
+
+
+def test_runtime_headers_are_c(tmp_path: Path) -> None:
+    source = tmp_path / "program.c"
+    source.write_text('#include "acl/acl.h"\nint main(void) { return aclInit(0); }\n')
+    include = compiled.ROOT / "simulator" / "include"
+    compiled.run("gcc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", f"-I{include}", str(source))
+
+
 @pytest.mark.skipif(TOOLKIT is None, reason="needs ASCEND_HOME_PATH, a toolkit")
 def test_headers_agree_with_the_toolkit(tmp_path: Path) -> None:
     candidates = [Path(TOOLKIT or ""), *Path(TOOLKIT or "").glob("*-linux")]

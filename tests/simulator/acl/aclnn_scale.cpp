@@ -58,8 +58,12 @@ aclnnStatus aclnnScaleGetWorkspaceSize(const aclTensor* x, double factor, const 
   Tensor from, to;
   if (!Read(x, &from)) return Fail(ACLNN_ERR_PARAM_NULLPTR, "aclnnScale: x: " + WhyNot(x));
   if (!Read(y, &to)) return Fail(ACLNN_ERR_PARAM_NULLPTR, "aclnnScale: y: " + WhyNot(y));
-  if (from.dtype != ACL_FLOAT || from.view_shape != to.view_shape || from.view_shape[0] % kRepeat != 0) {
-    return Fail(ACLNN_ERR_PARAM_INVALID, "aclnnScale: expected float vectors of a multiple of 64 elements");
+  for (const Tensor& tensor : {from, to}) {
+    if (tensor.dtype != ACL_FLOAT || tensor.view_shape.size() != 1 || tensor.view_shape[0] % kRepeat != 0 ||
+        tensor.strides[0] != 1 || tensor.view_shape != from.view_shape) {
+      return Fail(ACLNN_ERR_PARAM_INVALID,
+                  "aclnnScale: expected contiguous float vectors of a multiple of 64 elements");
+    }
   }
   const int32_t pieces = static_cast<int32_t>(from.view_shape[0]) / kRepeat;
   const uint64_t bytes = static_cast<uint64_t>(from.view_shape[0]) * sizeof(float);

@@ -9,8 +9,8 @@
 
 namespace {
 
-const std::set<int> kStatuses = {0,      100000, 107000, 107002, 107003, 107006, 107007, 107017, 107021,
-                                 161001, 161002, 207001, 207002, 361001, 507004, 507007, 507015, 507035, 507046, 507047};
+const std::set<int> kStatuses = {0,      100000, 107000, 107002, 107003, 107006, 107007, 107017, 107021, 161001,
+                                 161002, 207001, 207002, 361001, 507004, 507007, 507015, 507035, 507046, 507047};
 
 class Fuzz {
  public:
@@ -24,7 +24,7 @@ class Fuzz {
 
   void Step() {
     if (++steps_ % 1000 == 0) EXPECT(0, aclrtResetDeviceForce(0));  // all that is in the pools is stale now
-    if (steps_ % 20 == 0) EXPECT(0, aclrtSetDevice(0));  // back to a context that lives
+    if (steps_ % 20 == 0) EXPECT(0, aclrtSetDevice(0));             // back to a context that lives
     aclGetRecentErrMsg();
     const uint64_t which = Below(kCalls);
     const int status = Call(which);
@@ -108,7 +108,8 @@ class Fuzz {
         return aclrtStreamQuery(Any(streams_), &status);
       }
       case 7:
-        return aclrtCreateEventWithFlag(Slot(events_), Below(4) == 0 ? static_cast<uint32_t>(Below(128)) : ACL_EVENT_TIME_LINE);
+        return aclrtCreateEventWithFlag(Slot(events_),
+                                        Below(4) == 0 ? static_cast<uint32_t>(Below(128)) : ACL_EVENT_TIME_LINE);
       case 8:
         return aclrtDestroyEvent(Any(events_));
       case 9:
@@ -150,8 +151,8 @@ class Fuzz {
         return aclrtMemsetAsync(Device(), kBytes, 0, Count(), Any(streams_));
       case 28: {
         const int64_t dims[] = {static_cast<int64_t>(Below(4)) * 64}, stride[] = {static_cast<int64_t>(Below(3))};
-        *Slot(tensors_) = aclCreateTensor(dims, 1, ACL_FLOAT, Below(4) == 0 ? stride : nullptr, 0, ACL_FORMAT_ND, dims,
-                                          1, Device());
+        *Slot(tensors_) =
+            aclCreateTensor(dims, 1, ACL_FLOAT, Below(4) == 0 ? stride : nullptr, 0, ACL_FORMAT_ND, dims, 1, Device());
         return 0;
       }
       case 29:
