@@ -2,13 +2,6 @@
 # the kernels themselves know nothing of it and are compiled once per instruction-set level, chosen at run time.
 #
 # TORCH_ROOT        folder of the torch package; found by asking Python when not given
-# NPU_FA_SANITIZE   e.g. "address;undefined": instruments _cpu and _C
-
-set(NPU_FA_SANITIZE "" CACHE STRING "Sanitizers for the Python extensions, e.g. address;undefined")
-if(NPU_FA_SANITIZE)
-  string(REPLACE ";" "," sanitizers "${NPU_FA_SANITIZE}")
-  set(NPU_FA_SANITIZE_FLAGS -fsanitize=${sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-endif()
 
 if(NOT TORCH_ROOT)
   execute_process(

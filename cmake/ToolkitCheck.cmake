@@ -52,5 +52,13 @@ foreach(library OP_DEFINITION OP_PROTO_LIB OP_TILING_LIB)
   target_compile_options(oncard_toolkit_check_${library} PRIVATE ${NPU_FA_WARNINGS})
   target_compile_definitions(oncard_toolkit_check_${library} PRIVATE _GLIBCXX_USE_CXX11_ABI=0 ${library})
 endforeach()
-add_custom_target(oncard_toolkit_check DEPENDS kernels_toolkit_check oncard_toolkit_check_OP_DEFINITION
+# The aclnn layer and its examples.
+file(GLOB aclnn_portable CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/op_host/aclnn/*.cpp
+                                           ${CMAKE_CURRENT_SOURCE_DIR}/docs/examples/aclnn/*.cpp)
+list(FILTER aclnn_portable EXCLUDE REGEX "runtime_simulator")
+add_library(aclnn_toolkit_check OBJECT EXCLUDE_FROM_ALL ${aclnn_portable})
+target_include_directories(aclnn_toolkit_check SYSTEM PRIVATE ${host_includes})
+target_include_directories(aclnn_toolkit_check PRIVATE op_host/aclnn op_host op_kernel)
+target_compile_options(aclnn_toolkit_check PRIVATE ${NPU_FA_WARNINGS})
+add_custom_target(oncard_toolkit_check DEPENDS kernels_toolkit_check aclnn_toolkit_check oncard_toolkit_check_OP_DEFINITION
                   oncard_toolkit_check_OP_PROTO_LIB oncard_toolkit_check_OP_TILING_LIB)

@@ -17,6 +17,11 @@ struct TensorArgument {
 // Which entry point was called; they differ in the order and the spelling of their checks.
 enum class Entry { kForward, kForwardV2, kBackward, kBackwardV2 };
 
+// Where the caller brings the outputs; those that are absent come contiguous.
+struct OutputArguments {
+  std::optional<TensorArgument> attention_out, softmax_max, softmax_sum, dq, dk, dv, dq_rope, dk_rope, dsink;
+};
+
 constexpr int64_t kUnboundedTokens = 2147483647;
 
 struct Arguments {
@@ -30,9 +35,11 @@ struct Arguments {
   std::optional<std::vector<int64_t>> prefix, actual_seq_qlen, actual_seq_kvlen, q_start_idx, kv_start_idx;
   int64_t sparse_mode = 0, pse_type = 1;
   std::string softmax_layout;
+  bool ignore_wrong_prefix = false;  // sparse mode 5: a prefix out of range leaves all to the mask, as none does
   int64_t seed = 0, offset = 0;
   // Backward only.
   std::optional<TensorArgument> dy, softmax_max, softmax_sum, attention_in;
+  OutputArguments outputs;
 };
 
 }  // namespace npu_fa

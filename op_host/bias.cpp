@@ -18,8 +18,8 @@ class BiasPart {
     Require(args_.pse_type >= 0 && args_.pse_type <= 3, Status::kTilingError, "pse_type: expected 0, 1, 2 or 3, got ",
             args_.pse_type);
     const bool slopes = args_.pse_type >= kSlopes;
-    Require(args_.pse || args_.pse_type == kAddMul, slopes ? Status::kParamInvalid : Status::kTilingError,
-            "pse: pse_type ", args_.pse_type, " expects a tensor, got None; without pse leave pse_type at 1");
+    Require(args_.pse || args_.pse_type == kAddMul, slopes ? DTypeStatus() : Status::kTilingError, "pse: pse_type ",
+            args_.pse_type, " expects a tensor, got None; without pse leave pse_type at 1");
     if (!args_.pse) return;
     CheckDType(slopes);
     bias.dtype = PseDType();
@@ -33,15 +33,18 @@ class BiasPart {
   }
 
  private:
+  // The forward's first phase looks at the dtype of pse, the backward leaves it to the tiling.
+  Status DTypeStatus() const { return IsBackward(args_) ? Status::kTilingError : Status::kParamInvalid; }
+
   void CheckDType(bool slopes) const {
     const std::string& got = args_.pse->dtype;
     const std::string& query = args_.query.dtype;
     if (slopes)
-      Require(got == "float32" || (got == "float64" && query == "float64"), Status::kParamInvalid, "pse: pse_type ",
+      Require(got == "float32" || (got == "float64" && query == "float64"), DTypeStatus(), "pse: pse_type ",
               args_.pse_type, " expects slopes of dtype float32, got ", got);
     else
-      Require(got == query || (IsBackward(args_) && got == "float32"), Status::kParamInvalid, "pse: expected dtype ",
-              query, " like query, got ", got);
+      Require(got == query || (IsBackward(args_) && got == "float32"), DTypeStatus(), "pse: expected dtype ", query,
+              " like query, got ", got);
   }
 
   DType PseDType() const {

@@ -20,35 +20,25 @@ extern "C" void flash_attention_score_grad(uint8_t* query, uint8_t* key, uint8_t
 namespace npu_fa {
 namespace {
 
-// The tensors of a call as regions of the simulated GM. Inputs may be views of one buffer: those become one region.
+// The tensors of a call as regions of the simulated GM. Several may be views of one buffer: those become one region.
 class Regions {
  public:
   // Returns the tensor's address; null where there is none.
-  uint8_t* Input(const char* name, const Buffer& buffer) {
-    if (buffer.bytes == 0) return nullptr;
-    inputs_.push_back({name, static_cast<uint8_t*>(buffer.data), static_cast<uint8_t*>(buffer.data) + buffer.bytes});
-    return static_cast<uint8_t*>(buffer.data);
-  }
-  uint8_t* Output(const char* name, const Buffer& buffer) {
-    if (buffer.bytes == 0) return nullptr;
-    gm_.Add(name, buffer.data, buffer.bytes, false, false);
-    return static_cast<uint8_t*>(buffer.data);
-  }
+  uint8_t* Input(const char* name, const Buffer& buffer) { return Add(name, buffer, true, true); }
+  uint8_t* Output(const char* name, const Buffer& buffer) { return Add(name, buffer, false, false); }
   // Holds something from the start that the kernel adds to.
-  uint8_t* Sum(const char* name, const Buffer& buffer) {
-    if (buffer.bytes == 0) return nullptr;
-    gm_.Add(name, buffer.data, buffer.bytes, false, true);
-    return static_cast<uint8_t*>(buffer.data);
-  }
+  uint8_t* Sum(const char* name, const Buffer& buffer) { return Add(name, buffer, false, true); }
   ascend_sim::GmSpace& Finish() {
-    std::sort(inputs_.begin(), inputs_.end(), [](const Span& a, const Span& b) { return a.begin < b.begin; });
-    for (size_t i = 0; i < inputs_.size();) {
-      Span span = inputs_[i];
-      for (++i; i < inputs_.size() && inputs_[i].begin < span.end; ++i) {
-        span.end = std::max(span.end, inputs_[i].end);
-        span.name += ", " + inputs_[i].name;
+    std::sort(spans_.begin(), spans_.end(), [](const Span& a, const Span& b) { return a.begin < b.begin; });
+    for (size_t i = 0; i < spans_.size();) {
+      Span span = spans_[i];
+      for (++i; i < spans_.size() && spans_[i].begin < span.end; ++i) {
+        span.end = std::max(span.end, spans_[i].end);
+        span.name += ", " + spans_[i].name;
+        span.read_only &= spans_[i].read_only;
+        span.initialised |= spans_[i].initialised;
       }
-      gm_.Add(span.name, span.begin, static_cast<uint64_t>(span.end - span.begin), true, true);
+      gm_.Add(span.name, span.begin, static_cast<uint64_t>(span.end - span.begin), span.read_only, span.initialised);
     }
     return gm_;
   }
@@ -57,9 +47,16 @@ class Regions {
   struct Span {
     std::string name;
     uint8_t *begin, *end;
+    bool read_only, initialised;
   };
+  uint8_t* Add(const char* name, const Buffer& buffer, bool read_only, bool initialised) {
+    if (buffer.bytes == 0) return nullptr;
+    auto* const begin = static_cast<uint8_t*>(buffer.data);
+    spans_.push_back({name, begin, begin + buffer.bytes, read_only, initialised});
+    return begin;
+  }
   ascend_sim::GmSpace gm_;
-  std::vector<Span> inputs_;
+  std::vector<Span> spans_;
 };
 
 // Enters work space and blob; returns the blob's address.

@@ -10,18 +10,6 @@
 namespace npu_fa {
 namespace {
 
-constexpr int64_t kMaxHeadDim = 768;
-
-// Positions of the axes of q, k and v in a layout; heads == -1 where they share the last axis with the head size.
-struct Axes {
-  const char* name;
-  int rank, batch, sequence, heads;
-};
-
-constexpr Axes kLayouts[] = {
-    {"BSH", 3, 0, 1, -1}, {"SBH", 3, 1, 0, -1}, {"BNSD", 4, 0, 2, 1}, {"BSND", 4, 0, 1, 2}, {"TND", 3, -1, 0, 1},
-};
-
 std::string UpperCase(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
   return text;
@@ -47,6 +35,7 @@ class Builder {
     BuildDropout();
     BuildStatistics();
     if (IsBackward(args_)) CheckBackwardTensors();
+    BuildOutputs();
     return std::move(built_);
   }
 
@@ -84,10 +73,10 @@ class Builder {
       Require(0 <= args_.sparse_mode && args_.sparse_mode <= 6, Status::kTilingError,
               "The sparse_mode value must be in range of [0,6], but got ", args_.sparse_mode);
     }
-    for (const Axes& candidate : kLayouts)
-      if (layout_name_ == candidate.name) axes_ = candidate;
-    Require(axes_.rank > 0, Status::kParamInvalid,
+    const Axes* axes = FindLayout(layout_name_);
+    Require(axes != nullptr, Status::kParamInvalid,
             "The input_layout should be BSH/SBH/BNSD/BSND/TND(case-insensitive), but got ", args_.input_layout);
+    axes_ = *axes;
     if (v2_) {
       CheckSoftmaxLayout();
       CheckOneMillion();
@@ -432,16 +421,51 @@ class Builder {
         axes_.heads < 0 ? built_.problem.q_heads * int64_t{built_.problem.value_dim} : built_.problem.value_dim;
     CheckLikeOutput("dy", *args_.dy, out);
     if (args_.attention_in) CheckLikeOutput("attention_in", *args_.attention_in, out);
-    const int64_t n = geometry_.q_heads;
-    const std::vector<int64_t> statistics =
-        geometry_.tnd ? std::vector<int64_t>{args_.query.sizes[0], n, kStatisticColumns}
-                      : std::vector<int64_t>{geometry_.batch, n, geometry_.max_q_len, kStatisticColumns};
+    const std::vector<int64_t> statistics = StatisticSizes();
     for (const auto& [name, t] :
          {std::pair{"softmax_max", &*args_.softmax_max}, std::pair{"softmax_sum", &*args_.softmax_sum}}) {
       Require(t->sizes == statistics, Status::kTilingError, name, ": expected shape ", statistics, ", got ", t->sizes);
       Require(t->dtype == "float32" || (t->dtype == "float64" && args_.query.dtype == "float64"), Status::kTilingError,
               name, ": expected dtype float32, got ", t->dtype);
     }
+  }
+
+  std::vector<int64_t> StatisticSizes() const {
+    const int64_t n = geometry_.q_heads;
+    if (geometry_.tnd) return {args_.query.sizes[0], n, kStatisticColumns};
+    return {geometry_.batch, n, geometry_.max_q_len, kStatisticColumns};
+  }
+
+  // Outputs that the caller brings must have the shape and dtype they get; their strides are the caller's.
+  void BuildOutputs() {
+    AttentionProblem& p = built_.problem;
+    const OutputArguments& o = args_.outputs;
+    const std::string& dtype = args_.query.dtype;
+    PlaceOutput("attention_out", o.attention_out, args_.query, p.q_heads, p.value_dim, &p.out);
+    PlaceOutput("dq", o.dq, args_.query, p.q_heads, p.head_dim, &p.dq);
+    PlaceOutput("dk", o.dk, args_.key, p.kv_heads, p.head_dim, &p.dk);
+    PlaceOutput("dv", o.dv, args_.value, p.kv_heads, p.value_dim, &p.dv);
+    PlaceOutput("dq_rope", o.dq_rope, args_.query, p.q_heads, p.rope_dim, &p.dq_rope);
+    PlaceOutput("dk_rope", o.dk_rope, args_.key, p.kv_heads, p.rope_dim, &p.dk_rope);
+    const std::string statistics = dtype == "float64" ? dtype : "float32";
+    if (o.softmax_max) CheckOutput("softmax_max", *o.softmax_max, StatisticSizes(), statistics);
+    if (o.softmax_sum) CheckOutput("softmax_sum", *o.softmax_sum, StatisticSizes(), statistics);
+    if (o.dsink && args_.sink) CheckOutput("dsink", *o.dsink, args_.sink->sizes, args_.sink->dtype);
+  }
+
+  void PlaceOutput(const char* name, const std::optional<TensorArgument>& t, const TensorArgument& like, int64_t heads,
+                   int64_t dim, Strides* strides) const {
+    if (!t || dim == 0) return;
+    std::vector<int64_t> sizes = like.sizes;
+    sizes.back() = axes_.heads < 0 ? CheckedProduct("heads * head size", {heads, dim}) : dim;
+    CheckOutput(name, *t, sizes, like.dtype);
+    *strides = StridesOf(name, *t, dim);
+  }
+
+  static void CheckOutput(const char* name, const TensorArgument& t, const std::vector<int64_t>& sizes,
+                          const std::string& dtype) {
+    Require(t.sizes == sizes, Status::kParamInvalid, name, ": expected shape ", sizes, ", got ", t.sizes);
+    Require(t.dtype == dtype, Status::kParamInvalid, name, ": expected dtype ", dtype, ", got ", t.dtype);
   }
 
   void CheckLikeOutput(const char* name, const TensorArgument& t, const std::vector<int64_t>& sizes) const {

@@ -11,6 +11,25 @@
 
 namespace npu_fa {
 
+constexpr int64_t kMaxHeadDim = 768;
+
+// Positions of the axes of q, k and v in a layout; heads == -1 where they share the last axis with the head size,
+// batch == -1 in TND.
+struct Axes {
+  const char* name;
+  int rank, batch, sequence, heads;
+};
+
+// By its name in capital letters; null for any other.
+inline const Axes* FindLayout(const std::string& name) {
+  static constexpr Axes kLayouts[] = {
+      {"BSH", 3, 0, 1, -1}, {"SBH", 3, 1, 0, -1}, {"BNSD", 4, 0, 2, 1}, {"BSND", 4, 0, 1, 2}, {"TND", 3, -1, 0, 1},
+  };
+  for (const Axes& layout : kLayouts)
+    if (name == layout.name) return &layout;
+  return nullptr;
+}
+
 // What the layout says, before strides.
 struct Geometry {
   bool tnd = false;

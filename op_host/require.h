@@ -13,6 +13,8 @@ enum class Status : int32_t {
   kParamNull = 161001,     // a required tensor is missing
   kParamInvalid = 161002,  // refused by the argument checks of the vendor's first phase
   kTilingError = 561002,   // refused by the vendor's tiling
+  kRuntimeError = 361001,  // the runtime refused: a stream, memory
+  kInnerError = 561000,    // anything else
 };
 
 class AttentionError : public std::invalid_argument {

@@ -247,7 +247,7 @@ class Visibility {
 
   void CheckPrefix() const {
     const bool needed = mode_ == kPrefixCompressed;
-    if (!needed && mode_ != kPrefixFull) return;
+    if (!needed && (mode_ != kPrefixFull || args_.ignore_wrong_prefix)) return;
     const size_t count = built_.sequences.size();
     Require(args_.prefix || !needed, Status::kTilingError, "prefix: sparse_mode 6 expects one value per batch (", count,
             "), got None");
@@ -256,10 +256,22 @@ class Visibility {
             " expects one value per batch (", count, "), got ", args_.prefix->size());
     for (size_t i = 0; i < count; ++i) {
       const Sequence& s = built_.sequences[i];
-      const int64_t value = (*args_.prefix)[i], low = s.q_len > s.kv_len ? 0 : s.kv_len - s.q_len;
-      Require(low <= value && value <= s.kv_len, Status::kTilingError, "prefix[", i, "]: expected ", low, " to ",
-              s.kv_len, " (Sq ", s.q_len, ", Skv ", s.kv_len, "), got ", value);
+      const Range range = PrefixRange(s);
+      const int64_t value = (*args_.prefix)[i];
+      Require(range.begin <= value && value < range.end, Status::kTilingError, "prefix[", i, "]: expected ",
+              range.begin, " to ", s.kv_len, " (Sq ", s.q_len, ", Skv ", s.kv_len, "), got ", value);
     }
+  }
+
+  static Range PrefixRange(const Sequence& s) { return {s.q_len > s.kv_len ? 0 : s.kv_len - s.q_len, s.kv_len + 1}; }
+
+  bool PrefixFits() const {
+    if (!args_.prefix || args_.prefix->size() != built_.sequences.size()) return false;
+    for (size_t i = 0; i < built_.sequences.size(); ++i) {
+      const Range range = PrefixRange(built_.sequences[i]);
+      if ((*args_.prefix)[i] < range.begin || (*args_.prefix)[i] >= range.end) return false;
+    }
+    return true;
   }
 
   // ---- bands ----
@@ -292,7 +304,7 @@ class Visibility {
       case kBandMode:
         return MakeBand(s, band);
       case kPrefixFull:
-        if (!args_.prefix) return Everything(s);
+        if (!PrefixFits()) return Everything(s);
         [[fallthrough]];
       case kPrefixCompressed: {
         Band causal = MakeBand(s, right_down);

@@ -27,3 +27,4 @@ class Row:
     status: int
     entries: tuple[str, ...] = ENTRIES
     legal: Changes = field(default_factory=dict)
+    backward_status: int | None = None  # where the backward's is another one

@@ -38,6 +38,7 @@ ARGUMENTS = [
             rf"pse: pse_type {kind} expects.*got None",
             INVALID if kind else TILING,
             V2,
+            backward_status=TILING,
         )
         for kind in (0, 2, 3)
     ],
@@ -47,6 +48,7 @@ ARGUMENTS = [
         {"pse": random(N, dtype=torch.float16)},
         r"pse: pse_type 2 expects .*float32, got float16",
         INVALID,
+        backward_status=TILING,
     ),
     Row(
         "pse of another dtype",
@@ -54,6 +56,7 @@ ARGUMENTS = [
         {"pse": random(B, N, SQ, SKV, dtype=torch.float16)},
         r"pse: expected dtype float32.*got float16",
         INVALID,
+        backward_status=TILING,
     ),
     Row(
         "pse in float64",
@@ -61,6 +64,7 @@ ARGUMENTS = [
         {"pse": random(B, N, SQ, SKV, dtype=torch.float64), "pse_type": 0},
         r"pse: expected dtype float32.*got float64",
         INVALID,
+        backward_status=TILING,
     ),
     Row(
         "sink of another dtype",

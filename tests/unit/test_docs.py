@@ -19,7 +19,18 @@ import pytest
 from npu_flash_attention import cli
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("quickstart", "semantics", "api", "differences", "architecture", "libraries", "testing", "compat", "npu")
+PAGES = (
+    "quickstart",
+    "semantics",
+    "api",
+    "differences",
+    "architecture",
+    "libraries",
+    "testing",
+    "compat",
+    "npu",
+    "aclnn",
+)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)|!\[[^\]\n]*\]\(([^)\s]+)\)")
 
