@@ -109,3 +109,46 @@ def test_cmake_says_what_is_missing(
         folder.mkdir(parents=True)
         (folder / name).touch()
     assert said in configure(tmp_path, *(option.format(tmp_path) for option in options))
+
+
+# The functions of the toolkit's ascendc.cmake that its manual names, with host functions for kernels.
+ASCENDC_CMAKE = """
+if(NOT SOC_VERSION OR NOT RUN_MODE STREQUAL npu OR NOT IS_DIRECTORY ${ASCEND_CANN_PACKAGE_PATH})
+  message(FATAL_ERROR "the toolkit was not told what to build for")
+endif()
+function(ascendc_library target type)
+  if(NOT ARGN MATCHES "flash_attention_score.cpp" OR NOT ARGN MATCHES "flash_attention_score_grad.cpp")
+    message(FATAL_ERROR "kernels are missing: ${ARGN}")
+  endif()
+  add_library(${target} ${type} @TESTS@/recording_kernels.cpp)
+  target_include_directories(${target} PUBLIC @HEADERS@ @ACL@)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+endfunction()
+function(ascendc_include_directories target scope)
+  if(NOT EXISTS ${ARGN}/forward.h)
+    message(FATAL_ERROR "no kernels in ${ARGN}")
+  endif()
+endfunction()
+"""
+
+
+def test_cmake_builds_the_kernels_for_each_chip(tmp_path: Path) -> None:
+    toolkit, headers, package = tmp_path / "toolkit", tmp_path / "headers", tmp_path / "package"
+    scripts = toolkit / "compiler" / "tikcpp" / "ascendc_kernel_cmake"
+    for folder in (scripts, toolkit / "lib64", headers, package):
+        folder.mkdir(parents=True)
+    (toolkit / "lib64" / "libascendcl.so").touch()
+    launch_headers.write(ROOT / "op_kernel", headers)
+    places = {"TESTS": ROOT / "tests" / "npu", "HEADERS": headers, "ACL": ROOT / "simulator" / "include"}
+    text = ASCENDC_CMAKE
+    for name, folder in places.items():
+        text = text.replace(f"@{name}@", str(folder))
+    (scripts / "ascendc.cmake").write_text(text, encoding="utf-8")
+    options = ("-DNPU_FA_SOC=Ascend910B2;Ascend910_9391", f"-DASCEND_HOME_PATH={toolkit}", "-DNPU_FA_BUILD_PYTHON=OFF")
+    out = f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={package}"
+    run("cmake", "-S", ROOT, "-B", tmp_path / "build", *options, out)
+    targets = ("npu_fa_kernels_Ascend910B2", "npu_fa_kernels_Ascend910_9391")
+    run("cmake", "--build", tmp_path / "build", "--target", *targets)
+    for soc in ("ascend910b2", "ascend910_9391"):
+        functions = symbols(package / f"libnpu_fa_kernels_{soc}.so", "T", "-D")
+        assert functions >= {"npu_fa_flash_attention_score", "npu_fa_flash_attention_score_grad"}
