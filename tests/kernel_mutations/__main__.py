@@ -16,7 +16,8 @@ def main() -> int:
         print(f"mutation: expected some of {', '.join(known)}, got {', '.join(unknown)}", file=sys.stderr)
         return 2
     chosen = [known[name] for name in sys.argv[1:]] or list(MUTATIONS)
-    sound = [each for each in SOUND if each.dtype in {mutation.dtype for mutation in chosen}]
+    kinds = {(mutation.dtype, mutation.backward) for mutation in chosen}
+    sound = [each for each in SOUND if (each.dtype, each.backward) in kinds]
     modules = build([*sound, *chosen])
     for each in sound:
         if answer := caught(each, modules[each.name]):

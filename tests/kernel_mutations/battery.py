@@ -20,7 +20,7 @@ def _case(**fields: object) -> Case:
 
 _RAGGED = {"layout": "TND", "q_lens": (37, 0, 90, 3), "kv_lens": (70, 5, 130, 3)}
 
-FORWARD = {
+CALLS = {
     "tails": _case(q_len=130, kv_len=1100, head_dim=72, value_dim=40),
     "blocks": _case(batch=2, heads=3, kv_heads=3, q_len=300, kv_len=330, layout="BSND"),
     "grouped heads": _case(heads=6, kv_heads=2, q_len=33, kv_len=65, layout="SBH"),
@@ -38,27 +38,28 @@ FORWARD = {
     "dropout": _case(q_len=40, kv_len=328, dropout="generated", keep_prob=0.7),
     "dropout at odd bits": _case(q_len=40, kv_len=301, dropout="generated", keep_prob=0.7),
     "sink": _case(q_len=40, kv_len=300, sink=True),
+    "long keys": _case(q_len=20, kv_len=2500),
     "wide heads": _case(q_len=40, kv_len=100, head_dim=300, value_dim=260),
     "rope": _case(**_RAGGED, mask="compressed", sparse_mode=3, rope_dim=24, dtype="bfloat16"),
 }
 
 
 def names(dtype: str) -> list[str]:
-    return [name for name, case in FORWARD.items() if case.dtype == dtype]
+    return [name for name, case in CALLS.items() if case.dtype == dtype]
 
 
 @functools.cache
 def prepared(name: str) -> tuple[Inputs, check.References]:
-    inputs = build(FORWARD[name])
+    inputs = build(CALLS[name])
     return inputs, check.references(inputs)
 
 
-def complaint(name: str) -> str:
+def complaint(name: str, backward: bool) -> str:
     """What is wrong with a call on the simulator: a kind of fault, or a result; empty if nothing is."""
     inputs, by = prepared(name)
     try:
         with backends.backend("simulator"), torch.no_grad():
-            results = _forward(inputs)
+            results = _backward(inputs, by) if backward else _forward(inputs)
     except RuntimeError as fault:
         return str(getattr(fault, "kind", "") or fault)
     wrong = [comparison.failure for comparison in check.judge(inputs, results, by=by) if comparison.failure]
@@ -68,3 +69,10 @@ def complaint(name: str) -> str:
 def _forward(inputs: Inputs) -> dict[str, Tensor]:
     results = check.call_forward(inputs, inputs.differentiable())
     return dict(zip(("attention_out", "softmax_max", "softmax_sum"), results[:3], strict=True))
+
+
+def _backward(inputs: Inputs, by: check.References) -> dict[str, Tensor]:
+    """The gradients from golden's output and statistics, so that nothing of the forward takes part."""
+    out = by.exact["attention_out"].to(inputs.query.dtype)
+    statistics = (by.exact[name].float() for name in ("softmax_max", "softmax_sum"))
+    return check.call_backward(inputs, out, *statistics, inputs.options["seed"], inputs.options["offset"])

@@ -13,7 +13,11 @@ from .table import Mutation
 KERNELS = compiled.ROOT / "op_kernel"
 _TYPES = {"float16": "half", "bfloat16": "bfloat16_t", "float32": "float"}
 # The kernels as they are.
-SOUND = tuple(Mutation(f"sound_{dtype}", "nothing", "policy.h", "", "", dtype=dtype) for dtype in _TYPES)
+SOUND = tuple(
+    Mutation(f"sound_{dtype}_{'backward' if backward else 'forward'}", "nothing", "policy.h", "", "", backward, dtype)
+    for dtype in ("float16", "bfloat16")
+    for backward in (False, True)
+)
 
 
 def mutated(mutation: Mutation) -> str:

@@ -24,7 +24,7 @@ def caught(mutation: Mutation, module: Path) -> str:
         battery.prepared(name)  # here, so that every process has them
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(module, mutation.dtype, theirs), daemon=True)
+    process = context.Process(target=_run, args=(module, mutation, theirs), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -39,7 +39,7 @@ def caught(mutation: Mutation, module: Path) -> str:
         process.join()
 
 
-def _run(module: Path, dtype: str, answer: Connection) -> None:
+def _run(module: Path, mutation: Mutation, answer: Connection) -> None:
     torch.set_num_threads(1)
     # pybind11 does not initialise a module again that is loaded under the same name.
     spec = importlib.util.spec_from_file_location("mutant._S", module)
@@ -48,5 +48,8 @@ def _run(module: Path, dtype: str, answer: Connection) -> None:
     spec.loader.exec_module(mutant)
     sys.modules["npu_flash_attention._S"] = npu_flash_attention._S = mutant  # type: ignore[attr-defined]
     simulator.OPTIONS.cores, simulator.OPTIONS.threads = 3, 1
-    complaints = (f"{name}: {said}" for name in battery.names(dtype) if (said := battery.complaint(name)))
-    answer.send(next(complaints, ""))
+    for name in battery.names(mutation.dtype):
+        if said := battery.complaint(name, mutation.backward):
+            answer.send(f"{name}: {said}")
+            return
+    answer.send("")
