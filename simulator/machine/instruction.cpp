@@ -166,7 +166,8 @@ void Instruction::Touch(const Operand& operand, uint64_t offset, uint64_t bytes,
       verdict.problem = Problem::kReadOnly;
       verdict.byte = begin;
     } else if (write) {
-      verdict = region.shadow->Write(begin, end, actor, access == Access::kAtomic);
+      const bool atomic = access == Access::kAtomic && !(modes_ & kOrderedAtomics);
+      verdict = region.shadow->Write(begin, end, actor, atomic);
       if (scalar) core_.NoteCachedWrite(region, begin, end);
     } else {
       verdict = region.shadow->Read(begin, end, actor, access == Access::kRead);

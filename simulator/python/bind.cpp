@@ -84,7 +84,7 @@ ascend_sim::LaunchResult LaunchKernel(const Library& library, const std::string&
                                       int block_dim, bool checks, bool timeline, int threads, const std::string& soc,
                                       const std::string& kernel_type, uint64_t tiling_key,
                                       const std::vector<size_t>& uninitialised, bool heads, bool launch_cost,
-                                      bool warm_l2, bool contention,
+                                      bool warm_l2, bool contention, bool ordered_atomics,
                                       const std::vector<std::pair<std::string, int>>& drop) {
   void* function = library.Find(name);
   if (arrays.size() > kMaxArguments) throw std::invalid_argument("args: expected at most 16 arrays");
@@ -107,7 +107,8 @@ ascend_sim::LaunchResult LaunchKernel(const Library& library, const std::string&
   ascend_sim::LaunchOptions options;
   options.soc = soc;
   options.block_dim = block_dim;
-  options.modes = (checks ? ascend_sim::kChecks : 0u) | (timeline ? ascend_sim::kTimeline : 0u);
+  options.modes = (checks ? ascend_sim::kChecks : 0u) | (timeline ? ascend_sim::kTimeline : 0u) |
+                  (ordered_atomics ? ascend_sim::kOrderedAtomics : 0u);
   options.threads = threads;
   options.type = TypeOf(kernel_type);
   options.tiling_key = tiling_key;
@@ -211,12 +212,14 @@ PYBIND11_MODULE(_simulator, module) {
            py::arg("checks") = true, py::arg("timeline") = false, py::arg("threads") = 0,
            py::arg("soc") = "Ascend910B2", py::arg("kernel_type") = "auto", py::arg("tiling_key") = 0,
            py::arg("uninitialised") = std::vector<size_t>{}, py::arg("heads") = true, py::arg("launch_cost") = false,
-           py::arg("warm_l2") = false, py::arg("contention") = true, py::arg("drop") = std::vector<std::pair<std::string, int>>{},
+           py::arg("warm_l2") = false, py::arg("contention") = true,
+           py::arg("ordered_atomics") = false, py::arg("drop") = std::vector<std::pair<std::string, int>>{},
            "Runs extern \"C\" kernel `name`, whose parameters are GM addresses, on C-contiguous numpy arrays (None: a\n"
            "null address). Arrays that are not writeable may not be written; the contents of args[i] for i in\n"
            "`uninitialised` count as never written. `drop` lists (file name, line) of flags and barriers to leave out, "
            "to see\n"
-           "that the checks notice. Raises SimulatorFault.");
+           "that the checks notice. `ordered_atomics`: atomic writes that nothing orders are faults. Raises "
+           "SimulatorFault.");
 
   module.def(
       "instructions",

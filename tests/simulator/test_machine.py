@@ -131,6 +131,16 @@ def test_atomic_sums_do_not_depend_on_threads(kernels) -> None:
     np.testing.assert_allclose(np.frombuffer(sums.pop(), np.float32), x.astype(np.float64).sum((0, 1)), rtol=1e-3)
 
 
+def test_atomics_without_an_order_can_be_refused(kernels, simulator) -> None:
+    x = np.ones((2, 40, 8), np.float32)
+    with pytest.raises(simulator.SimulatorFault, match="ErrorGmOverlap.*write after a write by DataCopy"):
+        kernels.launch("atomic_order", [x, np.zeros(8, np.float32)], ordered_atomics=True)
+    single = x[:1]  # one core adds in its own order
+    y = np.zeros(8, np.float32)
+    kernels.launch("atomic_order", [single, y], kernel_type="aiv_only", ordered_atomics=True)
+    np.testing.assert_array_equal(y, 40)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ring_of_cores(kernels, threads: int) -> None:
     y = np.zeros((6, 8), np.float32)
