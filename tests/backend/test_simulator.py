@@ -1,7 +1,9 @@
-"""The AscendC forward on the simulator, all checks on, against the golden model."""
+"""The AscendC kernels on the simulator, all checks on, against the golden model."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Iterator
 
 import npu_flash_attention as fa
@@ -10,7 +12,11 @@ import simulated
 import torch
 from npu_flash_attention import rng
 from npu_flash_attention.backends import simulator
-from npu_flash_attention.sweep.generate import random_case
+from npu_flash_attention.precision import compare
+from npu_flash_attention.sweep import check
+from npu_flash_attention.sweep.cases import Case
+from npu_flash_attention.sweep.generate import random_case, random_cases
+from npu_flash_attention.sweep.inputs import build
 from torch import Tensor
 
 pytestmark = pytest.mark.skipif(
@@ -35,16 +41,28 @@ def qkv(heads: int, rows: int, columns: int, dim: int, dtype: torch.dtype = torc
     return tuple(torch.randn(1, heads, length, dim).to(dtype) for length in (rows, columns, columns))
 
 
+def check_case(case: Case) -> None:
+    """Forward and backward, through autograd and by the explicit grad op."""
+    outcome = check.run(case, "simulator")
+    if outcome.status == "skipped":
+        assert case.dtype == "float64" or max(case.head_dim, case.value_dim) > 512, outcome.message
+        pytest.skip(outcome.message)
+    assert outcome.status == "ok", f"{outcome.message}\n--case '{case.to_json()}'"
+
+
 @pytest.mark.parametrize("index", range(60))
 def test_random_calls_agree_with_golden(index: int) -> None:
-    case = random_case(11, index)
-    if case.dtype == "float64":
-        pytest.skip("the chip has no float64")
-    try:
-        assert not simulated.failures(case), case
-    except NotImplementedError as reason:
-        assert case.dtype == "float32" and max(case.head_dim, case.value_dim) > 512, reason
-        pytest.skip(str(reason))
+    check_case(random_case(11, index))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, 1500, 50))
+@pytest.mark.parametrize("cores", [2, 24])
+def test_hundreds(start: int, cores: int) -> None:
+    simulator.OPTIONS.cores = cores
+    for case in random_cases(seed=100 + cores, count=50, start=start):
+        with contextlib.suppress(pytest.skip.Exception):
+            check_case(case)
 
 
 CALLS = {
@@ -66,6 +84,83 @@ def test_results_depend_neither_on_cores_nor_on_threads(call: str) -> None:
     for cores, threads in ((3, 1), (3, 2), (3, 8), (1, 1), (2, 2), (24, 1), (24, 3)):
         for got, reference in zip(run_of(call, cores, threads), expected, strict=True):
             assert torch.equal(got, reference), (cores, threads)
+
+
+def gradients(*tensors: Tensor, **options: object) -> tuple[Tensor, ...]:
+    leaves = [tensor.detach().requires_grad_() for tensor in tensors]
+    out = forward(*leaves, **options)[0]
+    return torch.autograd.grad(out, leaves, torch.sin(torch.arange(out.numel())).view(out.shape).to(out.dtype))
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_gradients_repeat_whatever_the_number_of_threads(call: str) -> None:
+    runs = []
+    for threads in (1, 1, 2, 3):
+        simulator.OPTIONS.threads = threads
+        rng.manual_seed(5)
+        runs.append(gradients(*qkv(3, 300, 600, 72), **CALLS[call]))
+    for run in runs[1:]:
+        for got, expected in zip(run, runs[0], strict=True):
+            assert torch.equal(got, expected)
+
+
+def test_only_what_is_asked_for_comes_back() -> None:
+    query, key, value = qkv(2, 40, 50, 24)
+    (dk,) = torch.autograd.grad(forward(query, key.requires_grad_(), value)[0].sum(), [key])
+    assert torch.equal(dk, gradients_of_sum(query, key, value)[1])
+
+
+def gradients_of_sum(*tensors: Tensor) -> tuple[Tensor, ...]:
+    leaves = [tensor.detach().requires_grad_() for tensor in tensors]
+    return torch.autograd.grad(forward(*leaves)[0].sum(), leaves)
+
+
+RING = Case(dtype="float16", heads=4, kv_heads=2, q_len=150, kv_len=260, head_dim=40, value_dim=24, seed=3)
+
+
+@pytest.mark.parametrize("with_output", [True, False], ids=["attention_in", "no attention_in"])
+def test_parts_of_a_ring_add_up(with_output: bool) -> None:
+    """Statistics of all keys, in the form (log-sum-exp, 1), with the keys of one part at a time."""
+    inputs = build(RING)
+    by = check.references(inputs)
+    lse = (by.exact["softmax_max"] + by.exact["softmax_sum"].log()).float()
+    out = by.exact["attention_out"].to(inputs.query.dtype)
+    tensors = inputs.query, inputs.key, inputs.value
+    sums = {"dq": torch.zeros(inputs.query.shape, dtype=torch.float64)}
+    parts: dict[str, list[Tensor]] = {"dk": [], "dv": []}
+    for columns in (slice(0, 100), slice(100, 260)) if with_output else (slice(0, 260),):
+        part = (tensors[0], *(tensor[:, :, columns].contiguous() for tensor in tensors[1:]))
+        with fa.backend("simulator"):
+            dq, dk, dv, *_ = fa.npu_fusion_attention_grad(
+                *part,
+                inputs.dy,
+                RING.heads,
+                "BNSD",
+                softmax_max=lse,
+                softmax_sum=torch.ones_like(lse),
+                attention_in=out if with_output else None,
+                scale_value=RING.scale_value,
+            )
+        sums["dq"] += dq
+        parts["dk"].append(dk)
+        parts["dv"].append(dv)
+    sums |= {name: torch.cat(each, dim=2) for name, each in parts.items()}
+    for name, got in sums.items():
+        floor = 2 * by.floor[name]  # rounded twice where two parts or two outputs are
+        comparison = compare(name, got.float(), by.exact[name], by.plain[name], floor)
+        assert not comparison.failure, comparison.failure
+
+
+@pytest.mark.parametrize("fields", [{"q_len": 0}, {"kv_len": 0}, {"batch": 0}], ids=str)
+def test_nothing_to_do(fields: dict[str, int]) -> None:
+    check_case(dataclasses.replace(RING, **fields))
+
+
+def test_gradients_of_rows_that_see_nothing_are_zero() -> None:
+    dq, dk, dv = gradients(*qkv(1, 200, 100, 64), atten_mask=CAUSAL, sparse_mode=3)
+    assert not dq[:, :, :100].any() and dq[:, :, 101:].any()
+    dq, dk, dv = gradients(*qkv(1, 100, 200, 64), atten_mask=CAUSAL, sparse_mode=2)
+    assert not dk[:, :, 100:].any() and not dv[:, :, 100:].any() and dk[:, :, :100].any()
 
 
 def test_rows_that_see_nothing_follow_the_rule() -> None:

@@ -242,15 +242,8 @@ BACKWARD = (
         "last_tile_only",
         "dK and dV are those of the last tile of rows of a block",
         "backward_cube.h",
-        "padded_keys, columns, queries, place == 0, false);",
-        "padded_keys, columns, queries, true, false);",
-    ),
-    Mutation(
-        "padding_counts",
-        "rows that pad a tile add to dK and dV",
-        "backward_cube.h",
-        "padded_keys, columns, queries, place == 0, false);",
         "padded_keys, columns, rows, place == 0, false);",
+        "padded_keys, columns, rows, true, false);",
     ),
     Mutation(
         "gradients_of_the_wrong_head",
@@ -343,6 +336,27 @@ BACKWARD = (
         "gradient_outputs.h",
         "1.0f / kStatisticColumns",
         "-1.0f / kStatisticColumns",
+    ),
+    Mutation(
+        "bias_gradient_not_scaled",
+        "dpse without the scale that pse_type 1 asks for",
+        "bias_gradient.h",
+        "problem->bias.order == BiasOrder::kAddThenScale ? tiling->scale : 1.0f",
+        "1.0f",
+    ),
+    Mutation(
+        "bias_gradient_of_one_row",
+        "dpse that rows share is that of the first row of a tile",
+        "bias_gradient.h",
+        "if (SharedByRows()) SumRows(out, gradient);",
+        "",
+    ),
+    Mutation(
+        "bias_gradient_stored",
+        "dpse is stored where it should be added",
+        "bias_gradient.h",
+        "AscendC::SetAtomicAdd<float>();",
+        "",
     ),
 )
 BACKWARD = tuple(dataclasses.replace(mutation, backward=True) for mutation in BACKWARD)
