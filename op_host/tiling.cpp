@@ -119,7 +119,9 @@ double CutColumns(const HostProblem& built, Tiling& t) {
   const int64_t blocks = Blocks(built, t), most_parts = blocks == 0 ? 0 : kMostBlocks * t.cores / blocks;
   const int64_t stages = most_parts < 2 ? 0 : MostStages(built, t);
   for (int32_t parts = 2; parts <= std::min<int64_t>({stages, t.cores, most_parts}); ++parts) {
-    t.part_stages = static_cast<int32_t>(CeilDiv64(stages, parts));
+    const int64_t part_stages = CeilDiv64(stages, parts);
+    if (part_stages > INT32_MAX) continue;
+    t.part_stages = static_cast<int32_t>(part_stages);
     t.parts = static_cast<int32_t>(CeilDiv64(stages, t.part_stages));
     if (t.parts != parts) continue;
     const double cycles = EstimatedCycles(built, t);

@@ -30,8 +30,8 @@ def case_of(**fields: Any) -> Case:
 
 def block_costs(problem: Any, tiling: dict[str, Any]) -> list[int]:
     """Scores that each block computes, blocks in the order of their numbers, in units of one row."""
-    rows, columns, parts = tiling["tiles"] * tiling["tile_rows"], tiling["stage_columns"], tiling.get("parts", 1)
-    width = tiling.get("part_stages", 1 << 30) * columns
+    rows, columns, parts = tiling["tiles"] * tiling["tile_rows"], tiling["stage_columns"], tiling["parts"]
+    width = tiling["part_stages"] * columns
     costs = []
     for sequence in problem.sequences:
         one_head = []
@@ -156,9 +156,9 @@ def imbalance_by_rows(case: Case) -> float:
 # What a core has at most above its share comes of blocks being whole and each core's being neighbours.
 BALANCED: Sequence[tuple[str, dict[str, Any], float]] = (
     ("dense", {"heads": 24, "kv_heads": 24, "q_len": 4096, "kv_len": 4096}, 1.0),
-    ("dense, heads and cores do not fit", {"heads": 10, "kv_heads": 10, "q_len": 4096, "kv_len": 4096}, 1.11),
+    ("dense, heads and cores do not fit", {"heads": 10, "kv_heads": 10, "q_len": 4096, "kv_len": 4096}, 1.06),
     ("causal, fewer heads than cores", {"heads": 8, "kv_heads": 2, "q_len": 8192, "sparse_mode": 3}, 1.1),
-    ("causal, one head", {"q_len": 32768, "sparse_mode": 2}, 1.25),
+    ("causal, one head", {"q_len": 32768, "sparse_mode": 2}, 1.1),
     (
         "window",
         {"heads": 5, "kv_heads": 1, "q_len": 8192, "sparse_mode": 4, "pre_tokens": 500, "next_tokens": 0},
@@ -172,7 +172,7 @@ BALANCED: Sequence[tuple[str, dict[str, Any], float]] = (
     (
         "sequences with long keys beside some without",
         {"layout": "TND", "heads": 24, "q_lens": [256] * 8, "kv_lens": [32768, 16, 0, 9000, 512, 16, 20000, 1]},
-        1.3,
+        1.25,
     ),
 )
 
@@ -214,6 +214,6 @@ def test_heads_that_fit_no_memory_are_refused() -> None:
 
 
 def test_work_that_64_bits_cannot_share_is_refused() -> None:
-    case = case_of(head_dim=1, q_len=1, kv_len=1 << 58)
+    case = case_of(heads=1 << 19, kv_heads=1, head_dim=1, q_len=1, kv_len=1 << 40)
     with pytest.raises(ValueError, match="cost of all blocks: expected a product that fits in 64 bits"):
         _S.forward_tiling(problem_of(case))
