@@ -53,6 +53,8 @@ def _write(mutation: Mutation, folder: Path) -> None:
         text = mutated(mutation) if source.name == mutation.file else source.read_text(encoding="utf-8")
         if source.name == "policy.h":
             text = _with_instances_of(mutation.dtype, text)
+        if source.suffix == ".cpp" and source.stem.endswith("_grad") != mutation.backward:
+            text = f'extern "C" void {source.stem}() {{}}\n'  # the kernel that is not called has but its name
         target = folder / source.name
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8")
