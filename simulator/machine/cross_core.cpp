@@ -183,6 +183,9 @@ std::string Machine::MissingSetters(const Core& core, int id) const {
 
 void Machine::Acquire(Core& core, const Raise& raise, const char* name, int id, const Location& where) {
   core.remote_.Join(raise.clock);
+  LocalClock own;  // what the others had seen of this core's pipes comes back with their flags
+  for (int pipe = 0; pipe < kPipes; ++pipe) own[pipe] = raise.clock.At(core.number() * 8 + pipe);
+  core.JoinIssue(own);
   core.time_.store(std::max(core.issued(), raise.time) + 1, std::memory_order_release);
   if (TraceRecord* record = core.Record(RecordKind::kCrossWait, name, 0, where)) {
     record->token = core.trace_.waits.size();

@@ -29,12 +29,13 @@ def mutated(mutation: Mutation) -> str:
     text = (KERNELS / mutation.file).read_text(encoding="utf-8")
     if not mutation.search:
         return text
-    if (count := text.count(mutation.search)) != 1:
+    pattern = re.compile(r"\s+".join(map(re.escape, mutation.search.split())))  # however its lines are broken
+    if (count := len(pattern.findall(text))) != 1:
         raise ValueError(
             f"{mutation.name}: expected {mutation.search!r} once in op_kernel/{mutation.file}, got {count} times; "
             "tests/kernel_mutations/table.py has to follow the kernels"
         )
-    return text.replace(mutation.search, mutation.replace)
+    return pattern.sub(lambda _: mutation.replace, text)
 
 
 def build(mutations: Sequence[Mutation]) -> dict[str, Path]:

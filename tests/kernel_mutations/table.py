@@ -228,8 +228,8 @@ BACKWARD = (
         "keys_stored_not_added",
         "dK and dV of a tile of keys are stored where they should be added",
         "backward_cube.h",
-        "Cube<T>::kAccumulator, key_count, columns, width, true);",
-        "Cube<T>::kAccumulator, key_count, columns, width, false);",
+        "key_count, columns, width, true);",
+        "key_count, columns, width, false);",
     ),
     Mutation(
         "last_group_only",
@@ -242,8 +242,8 @@ BACKWARD = (
         "last_tile_only",
         "dK and dV are those of the last tile of rows of a block",
         "backward_cube.h",
-        "padded_keys, columns, rows, place == 0, false);",
-        "padded_keys, columns, rows, true, false);",
+        "padded_keys, columns, rows, place == 0);",
+        "padded_keys, columns, rows, true);",
     ),
     Mutation(
         "gradients_of_the_wrong_head",

@@ -141,6 +141,14 @@ def test_atomics_without_an_order_can_be_refused(kernels, simulator) -> None:
     np.testing.assert_array_equal(y, 40)
 
 
+def test_a_flag_that_comes_back_orders_a_core_with_itself(kernels, simulator) -> None:
+    y = np.zeros(32, np.float32)
+    kernels.launch("flag_and_back", [y, np.array([1], np.int32)], block_dim=2)
+    np.testing.assert_array_equal(y, 2)
+    with pytest.raises(simulator.SimulatorFault, match="ErrorSync1.*write after a write by DataCopy"):
+        kernels.launch("flag_and_back", [y, np.array([0], np.int32)], block_dim=2)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ring_of_cores(kernels, threads: int) -> None:
     y = np.zeros((6, 8), np.float32)

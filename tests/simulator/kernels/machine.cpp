@@ -316,3 +316,27 @@ extern "C" __global__ __aicore__ void small_calls(GM_ADDR y, GM_ADDR tiling) {
   SetAtomicNone();
   if (Gm<int32_t>(tiling).GetValue(0) == 2) Trap();
 }
+
+// Both vector cores write y twice, from two buffers. What orders the two writes is that the cube core's flag comes back
+// after the first (tiling[0] = 1), or nothing.
+extern "C" __global__ __aicore__ void flag_and_back(GM_ADDR y, GM_ADDR tiling) {
+  KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
+  const bool back = Gm<int32_t>(tiling).GetValue(0) != 0;
+  if ASCEND_IS_AIC {
+    if (back) CrossCoreWaitFlag(0);
+    CrossCoreSetFlag<2, PIPE_FIX>(1);
+    if (!back) CrossCoreWaitFlag(0);
+    return;
+  }
+  TPipe pipe;
+  TBuf<TPosition::VECCALC> buffer;
+  pipe.InitBuffer(buffer, 64);
+  const LocalTensor<float> t = buffer.Get<float>();
+  Duplicate(t, 1.0f, 8);
+  Duplicate(t[8], 2.0f, 8);
+  All();
+  DataCopy(Gm<float>(y)[GetBlockIdx() * 8], t, 8);
+  CrossCoreSetFlag<2, PIPE_MTE3>(0);
+  CrossCoreWaitFlag(1);
+  DataCopy(Gm<float>(y)[GetBlockIdx() * 8], t[8], 8);
+}
