@@ -25,6 +25,19 @@ int64_t CoreBytes(const BackwardTiling& t, DType dtype) {
          CheckedProduct("workspace", {2, QueryGradientElements(t), 4});
 }
 
+// Keys of the longest sequence one of whose kv heads several cores share.
+int64_t LongestSharedKv(const HostProblem& built, const Tiling& t) {
+  const AttentionProblem& p = built.problem;
+  int64_t longest = 0, first_block = 0;
+  for (const Sequence& s : built.sequences) {
+    for (int32_t head = 0; head < p.kv_heads; ++head) {
+      if (!ShareOfKvHead(p, t, s, first_block, head).Alone(s)) longest = std::max(longest, s.kv_len);
+    }
+    first_block += BlocksPerHead(t, s) * p.q_heads;
+  }
+  return longest;
+}
+
 int64_t Aligned(int64_t bytes) { return CeilDiv64(bytes, 512) * 512; }
 
 // The longest group of stages whose rings stay in L2.
@@ -113,7 +126,10 @@ BackwardTiling MakeBackwardTiling(const HostProblem& built, const Platform& plat
   if (cores > 0) t.cores = cores;
   ShareBlocks(built, t);
   t.workspace_per_core = Aligned(CoreBytes(t, p.dtype));
-  const int64_t sum_rows = CheckedProduct("workspace", {p.kv_heads, t.kv_rows, 4});
+  if (deterministic) t.longest_kv = LongestSharedKv(built, t);
+  const int64_t own_rows = CheckedProduct("workspace", {2, t.cores, t.longest_kv});
+  const int64_t sum_rows = CheckedProduct(
+      "workspace", {CheckedSum("workspace", CheckedProduct("workspace", {p.kv_heads, t.kv_rows}), own_rows), 4});
   t.dk_at = CheckedProduct("workspace", {t.workspace_per_core, t.cores});
   t.dv_at = CheckedSum("workspace", t.dk_at, Aligned(CheckedProduct("workspace", {sum_rows, t.query_depth})));
   t.sink_at = CheckedSum("workspace", t.dv_at, Aligned(CheckedProduct("workspace", {sum_rows, t.value_width})));

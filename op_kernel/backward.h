@@ -41,7 +41,7 @@ class BackwardVector {
     handoff_.Init(*tiling_, gm.workspace, core);
     bias_gradient_.Init(problem_, tiling_, gm.dbias);
 
-    outputs_.ClearSums(boxes_, number, numbers);
+    outputs_.ClearSums(boxes_, arguments.sequences, number, numbers);
     AscendC::SyncAll();
     BlockWalker<GmSequences> walker;
     walker.Init(problem_, tiling_, arguments.sequences, core);
@@ -118,6 +118,7 @@ class BackwardVector {
       AscendC::DataCopy(handoff_.Gradients(number)[at], out[kBackwardTile], kBackwardTile);
       boxes_.EndStore();
     }
+    AscendC::PipeBarrier<PIPE_MTE3>();  // a slot may come round again without a store in between
     AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_MTE3>(kWeightsReady);
   }
 

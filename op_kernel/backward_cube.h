@@ -43,6 +43,7 @@ class BackwardCube {
                      int32_t core) {
     problem_ = &arguments.problem;
     tiling_ = &arguments.tiling;
+    core_ = core;
     cube_.Init(pipe);
     l1_.Init(pipe, problem_, tiling_, gm.query, gm.query_rope, gm.key, gm.key_rope, gm.value, gm.dy);
     handoff_.Init(*tiling_, gm.workspace, core);
@@ -67,6 +68,7 @@ class BackwardCube {
   // the cube.
   FA_INLINE void Compute(const BlockPlan& plan) {
     l1_.BeginBlock();
+    BeginSums(plan.block);
     for (int32_t stage = -kScoresAhead; stage < plan.stages; ++stage) {
       const int32_t ahead = stage + kScoresAhead;
       const int32_t score_steps = ahead < plan.stages ? ScoreSteps(plan, ahead) : 0;
@@ -178,9 +180,20 @@ class BackwardCube {
     cube_.Accumulate(right[piece * tiling_->piece * tiling_->tile_rows], tiling_->tile_rows, padded_keys, columns, rows,
                      place == 0);
     if (place + 1 < seeing.Count()) return;
-    const int64_t row = SumRow(*tiling_, plan.block.sequence, KvHead(*problem_, plan.block.head), keys.begin);
     const GlobalTensor<float> sum = value ? dv_ : dk_;
-    cube_.StoreSum(sum[row * width + piece * tiling_->piece], key_count, columns, width, true);
+    const bool first =
+        writes_first_ && VisibleQ(plan.block.sequence, keys.begin, keys.end).begin >= plan.block.rows.begin;
+    cube_.StoreSum(sum[(sum_row_ + keys.begin) * width + piece * tiling_->piece], key_count, columns, width, !first);
+  }
+
+  // Where dK and dV of the block's head are summed, and whether its blocks are the first there.
+  FA_INLINE void BeginSums(const Block& block) {
+    const int64_t kv_head = KvHead(*problem_, block.head), group = problem_->q_heads / problem_->kv_heads;
+    const int64_t first_block =
+        block.number - block.rows.begin / BlockRows(*tiling_) - block.head * BlocksPerHead(*tiling_, block.sequence);
+    const KvHeadShare share = ShareOfKvHead(*problem_, *tiling_, block.sequence, first_block, kv_head);
+    sum_row_ = SumRow(*problem_, *tiling_, block.sequence, kv_head, share, core_);
+    writes_first_ = share.Alone(block.sequence) && block.head == kv_head * group;
   }
 
   // dQ of each tile of rows over a group of stages, a piece of its columns after the other.
@@ -277,6 +290,9 @@ class BackwardCube {
   BackwardHandoff<T> handoff_;
   GlobalTensor<float> dk_, dv_;
   BlockWalker<GmSequences> walker_;
+  int32_t core_ = 0;
+  int64_t sum_row_ = 0;  // of key 0 of the block's sequence and head
+  bool writes_first_ = false;
 
   // dQ on its way: the group of stages, and the next product.
   const BlockPlan* query_plan_ = nullptr;

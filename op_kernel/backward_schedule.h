@@ -26,8 +26,9 @@ struct BackwardParts {
   int32_t tile_slots;    // tiles of 32 KiB that L1 holds for dK, dV and dQ
   int32_t group_stages;  // stages that a row of dQ is summed over on chip
   int32_t deterministic;
-  int64_t kv_rows;  // of all sequences
-  int64_t dk_at;    // byte offsets in the workspace
+  int64_t kv_rows;     // of all sequences
+  int64_t longest_kv;  // rows of a core's own sums in deterministic mode, 0 where no cores share a head
+  int64_t dk_at;       // byte offsets in the workspace
   int64_t dv_at;
   int64_t sink_at;
   int64_t workspace_bytes;
@@ -44,15 +45,48 @@ FA_FUNCTION int32_t PieceWidth(const BackwardTiling& t, int32_t width, int32_t p
   return Smaller(t.piece, width - piece * t.piece);
 }
 
-// Row of a key in the sums of dK and dV.
-FA_FUNCTION int64_t SumRow(const BackwardTiling& t, const Sequence& s, int64_t kv_head, int64_t key) {
-  return kv_head * t.kv_rows + s.batch * s.kv_len + s.kv_start + key;
+// A kv head of a sequence, and who computes it: the blocks of its query heads, and the cores that have some of them.
+struct KvHeadShare {
+  int64_t first_block, end_block;
+  int32_t first_core, end_core;
+
+  // Sums of dK and dV that a single core computes need no zeros to start from: the first block that sees a tile of keys
+  // writes it, later ones add to it, and what no block sees is never read.
+  FA_FUNCTION bool Alone(const Sequence& s) const { return end_core - first_core <= 1 && s.band.lo <= s.band.hi; }
+};
+
+FA_FUNCTION bool HasBlocks(const Tiling& t, int32_t core, const KvHeadShare& share) {
+  return t.first_block[core] < t.first_block[core + 1] && t.first_block[core] < share.end_block &&
+         share.first_block < t.first_block[core + 1];
+}
+
+// `first_block`: of the sequence.
+FA_FUNCTION KvHeadShare ShareOfKvHead(const AttentionProblem& p, const Tiling& t, const Sequence& s,
+                                      int64_t first_block, int64_t kv_head) {
+  const int64_t blocks = BlocksPerHead(t, s) * (p.q_heads / p.kv_heads);
+  KvHeadShare share = {first_block + kv_head * blocks, first_block + (kv_head + 1) * blocks, 0, 0};
+  while (share.first_core < t.cores && !HasBlocks(t, share.first_core, share)) ++share.first_core;
+  for (int32_t core = share.first_core; core < t.cores; ++core) {
+    if (HasBlocks(t, core, share)) share.end_core = core + 1;
+  }
+  share.end_core = Larger(share.end_core, share.first_core);
+  return share;
+}
+
+// Where a sequence and kv head has its sums of dK and dV: the row of its first key. Cores that share a head have one of
+// their own each in deterministic mode: a core shares at most its first and its last head.
+FA_FUNCTION int64_t SumRow(const AttentionProblem& p, const BackwardTiling& t, const Sequence& s, int64_t kv_head,
+                           const KvHeadShare& share, int32_t core) {
+  if (t.deterministic != 0 && !share.Alone(s)) {
+    const int32_t which = share.first_block < t.first_block[core] ? 0 : 1;
+    return p.kv_heads * t.kv_rows + (2 * core + which) * t.longest_kv;
+  }
+  return kv_head * t.kv_rows + s.batch * s.kv_len + s.kv_start;
 }
 
 // A block with all of its stages.
 struct BlockPlan {
   Block block;
-  int64_t number;       // among all blocks
   int64_t order;        // among the blocks of this core that compute anything
   int64_t first_stage;  // among the stages of this core
   Range columns;
@@ -66,7 +100,7 @@ struct BlockPlan {
   }
   FA_FUNCTION Range KeyTile(int32_t stage, int32_t tile) const {
     const int64_t begin = columns.begin + int64_t{stage} * kBackwardStage + tile * kKeyTile;
-    return {begin, Min(begin + kKeyTile, columns.end)};
+    return {begin, Min(begin + kKeyTile, block.sequence.kv_len)};
   }
   // Stage behind the group that a stage belongs to. The last block of a core ends with a short one, because nothing is
   // left to be computed beside its products.
@@ -104,7 +138,6 @@ class BlockWalker {
   FA_INLINE void Init(const AttentionProblem* problem, const BackwardTiling* tiling, const Sequences& sequences,
                       int32_t core) {
     tiling_ = tiling;
-    number_ = tiling->first_block[core];
     end_ = tiling->first_block[core + 1];
     stages_.Init(problem, tiling, sequences, core);
   }
@@ -112,8 +145,7 @@ class BlockWalker {
     Stage stage;
     if (!stages_.Next(stage)) return false;
     plan.block = stage.block;
-    plan.number = number_++;
-    plan.last = number_ == end_;
+    plan.last = plan.block.number + 1 == end_;
     plan.columns = stage.columns;
     plan.stages = stage.Computes() ? 1 : 0;
     while (!stage.last) {
@@ -135,7 +167,7 @@ class BlockWalker {
  private:
   const BackwardTiling* tiling_ = nullptr;
   StageWalker<Sequences> stages_;
-  int64_t number_ = 0, end_ = 0, order_ = 0, stage_ = 0;
+  int64_t end_ = 0, order_ = 0, stage_ = 0;
 };
 
 }  // namespace npu_fa

@@ -22,14 +22,27 @@ class GradientOutputs {
     dv_ = {GmTensor<T>(dv), {}, &problem->dv, nullptr};
   }
 
-  // Zeros in dK's and dV's sums, shared between all vector cores.
-  FA_INLINE void ClearSums(VectorBoxes<T>& boxes, int64_t core, int64_t cores) {
+  // Zeros in the sums of dK and dV that need them, shared between all vector cores.
+  FA_INLINE void ClearSums(VectorBoxes<T>& boxes, const GmSequences& sequences, int64_t core, int64_t cores) {
     const LocalTensor<float> zeros = boxes.BeginStore().template ReinterpretCast<float>();
     AscendC::Duplicate(zeros, 0.0f, kBackwardTile);
     boxes.EndResult();
-    const int64_t elements = (tiling_->sink_at - tiling_->dk_at) / static_cast<int64_t>(sizeof(float));
-    for (int64_t at = core * kBackwardTile; at < elements; at += cores * kBackwardTile) {
-      AscendC::DataCopy(dk_sum_[at], zeros, static_cast<uint32_t>(Min(kBackwardTile, elements - at)));
+    int64_t first_block = 0, turn = core;
+    for (int32_t index = 0; index < problem_->num_sequences; ++index) {
+      const Sequence s = sequences.At(index);
+      for (int64_t head = 0; head < problem_->kv_heads; ++head) {
+        const KvHeadShare share = ShareOfKvHead(*problem_, *tiling_, s, first_block, head);
+        if (share.Alone(s)) continue;
+        int64_t cleared = -1;
+        for (int32_t owner = share.first_core; owner < share.end_core; ++owner) {
+          const int64_t row = SumRow(*problem_, *tiling_, s, head, share, owner);
+          if (!HasBlocks(*tiling_, owner, share) || row == cleared) continue;
+          cleared = row;
+          turn = Clear(zeros, dk_sum_[row * tiling_->query_depth], s.kv_len * tiling_->query_depth, turn, cores);
+          turn = Clear(zeros, dv_sum_[row * tiling_->value_width], s.kv_len * tiling_->value_width, turn, cores);
+        }
+      }
+      first_block += BlocksPerHead(*tiling_, s) * problem_->q_heads;
     }
     boxes.EndStore();
   }
@@ -45,32 +58,37 @@ class GradientOutputs {
       const int32_t rows = Smaller(at_once, queries - row);
       const int64_t q = block.rows.begin + row;
       const int64_t rope = problem_->rope_dim == 0 ? 0 : QueryOffset(*dq_.rope_strides, block.sequence, block.head, q);
-      Write(boxes, sum[row * tiling_->query_depth], visible.begin < visible.end, rows, tiling_->query_depth,
-            problem_->head_dim, tiling_->scale, dq_, QueryOffset(*dq_.strides, block.sequence, block.head, q), rope);
+      const LocalTensor<float> dq = boxes.BeginLoad();
+      if (visible.begin < visible.end) {
+        AscendC::DataCopy(dq, sum[row * tiling_->query_depth], rows * tiling_->query_depth);
+        boxes.EndLoad();
+      } else {
+        AscendC::Duplicate(dq, 0.0f, rows * tiling_->query_depth);
+        VectorBarrier();
+      }
+      Finish(boxes, dq, rows, tiling_->query_depth, problem_->head_dim, tiling_->scale, dq_,
+             QueryOffset(*dq_.strides, block.sequence, block.head, q), rope);
     }
   }
 
   // dK and dV of all keys, shared between all vector cores.
   FA_INLINE void WriteKeys(VectorBoxes<T>& boxes, const GmSequences& sequences, int64_t core, int64_t cores) {
-    int64_t turn = 0;
+    int64_t first_block = 0, turn = 0;
     for (int32_t index = 0; index < problem_->num_sequences; ++index) {
       const Sequence s = sequences.At(index);
       for (int64_t head = 0; head < problem_->kv_heads; ++head) {
-        const int32_t k_rows = RowsAtOnce(tiling_->query_depth), v_rows = RowsAtOnce(tiling_->value_width);
-        for (int64_t key = 0; key < s.kv_len; key += k_rows, ++turn) {
-          if (turn % cores != core) continue;
-          const int64_t rope = problem_->rope_dim == 0 ? 0 : KeyOffset(*dk_.rope_strides, s, head, key);
-          Write(boxes, dk_sum_[SumRow(*tiling_, s, head, key) * tiling_->query_depth], true,
-                static_cast<int32_t>(Min(k_rows, s.kv_len - key)), tiling_->query_depth, problem_->head_dim,
-                tiling_->scale, dk_, KeyOffset(*dk_.strides, s, head, key), rope);
-        }
-        for (int64_t key = 0; key < s.kv_len; key += v_rows, ++turn) {
-          if (turn % cores != core) continue;
-          Write(boxes, dv_sum_[SumRow(*tiling_, s, head, key) * tiling_->value_width], true,
-                static_cast<int32_t>(Min(v_rows, s.kv_len - key)), tiling_->value_width, problem_->value_dim,
-                tiling_->inverse_keep, dv_, KeyOffset(*dv_.strides, s, head, key), 0);
+        const KvHeadShare share = ShareOfKvHead(*problem_, *tiling_, s, first_block, head);
+        for (int32_t tensor = 0; tensor < 2; ++tensor) {
+          const bool value = tensor == 1;
+          const int32_t width = value ? tiling_->value_width : tiling_->query_depth;
+          const int32_t at_once = RowsAtOnce(width);
+          for (int64_t key = 0; key < s.kv_len; key += at_once, ++turn) {
+            if (turn % cores != core) continue;
+            WriteKeys(boxes, s, head, share, value, key, static_cast<int32_t>(Min(at_once, s.kv_len - key)));
+          }
         }
       }
+      first_block += BlocksPerHead(*tiling_, s) * problem_->q_heads;
     }
   }
 
@@ -119,27 +137,61 @@ class GradientOutputs {
     const Strides* rope_strides;
   };
 
-  // A power of two, so that it divides a tile of rows.
+  // A power of two, so that it divides a tile of rows; half a box, so that sums of several cores meet in one.
   FA_INLINE static int32_t RowsAtOnce(int32_t width) {
     int32_t rows = kKeyTile;
-    while (rows * width > kBackwardBox) rows /= 2;
+    while (rows * width > kBackwardTile) rows /= 2;
     return rows;
   }
 
-  FA_INLINE void Write(VectorBoxes<T>& boxes, const GlobalTensor<float>& sum, bool present, int32_t rows, int32_t width,
-                       int32_t head_columns, float factor, const Output& output, int64_t offset, int64_t rope_offset) {
-    const int32_t elements = rows * width;
-    const LocalTensor<float> wide = boxes.BeginLoad();
-    if (present) AscendC::DataCopy(wide, sum, elements);
-    boxes.EndLoad();
-    if (present) {
-      AscendC::Muls(wide, wide, factor, elements);
-    } else {
-      AscendC::Duplicate(wide, 0.0f, elements);
+  // Stores zeros in turn with the other vector cores; returns the turns until it is this one's again.
+  FA_INLINE static int64_t Clear(const LocalTensor<float>& zeros, const GlobalTensor<float>& gm, int64_t elements,
+                                 int64_t turn, int64_t cores) {
+    int64_t at = turn * kBackwardTile;
+    for (; at < elements; at += cores * kBackwardTile) {
+      AscendC::DataCopy(gm[at], zeros, static_cast<uint32_t>(Min(kBackwardTile, elements - at)));
     }
+    return (at - CeilDiv64(elements, kBackwardTile) * kBackwardTile) / kBackwardTile;
+  }
+
+  FA_INLINE void WriteKeys(VectorBoxes<T>& boxes, const Sequence& s, int64_t head, const KvHeadShare& share, bool value,
+                           int64_t key, int32_t rows) {
+    const int32_t width = value ? tiling_->value_width : tiling_->query_depth;
+    const GlobalTensor<float>& sums = value ? dv_sum_ : dk_sum_;
+    const LocalTensor<float> total = boxes.BeginLoad(), part = total[kBackwardTile];
+    int64_t loaded = -1;
+    // The first block that sees a tile of keys writes all of it.
+    const int64_t tile = key / kKeyTile * kKeyTile;
+    const Range queries = VisibleQ(s, tile, Min(tile + kKeyTile, s.kv_len));
+    const bool seen = !share.Alone(s) || queries.begin < queries.end;
+    for (int32_t owner = share.first_core; seen && owner < share.end_core; ++owner) {
+      const int64_t row = SumRow(*problem_, *tiling_, s, head, share, owner);
+      if (!HasBlocks(*tiling_, owner, share) || row == loaded) continue;
+      if (loaded >= 0) boxes.LoadAgain();
+      AscendC::DataCopy(loaded >= 0 ? part : total, sums[(row + key) * width], rows * width);
+      boxes.EndLoad();
+      if (loaded >= 0) AscendC::Add(total, total, part, rows * width);
+      loaded = row;
+    }
+    if (loaded < 0) AscendC::Duplicate(total, 0.0f, rows * width);
+    VectorBarrier();
+    if (value) {
+      Finish(boxes, total, rows, width, problem_->value_dim, tiling_->inverse_keep, dv_,
+             KeyOffset(*dv_.strides, s, head, key), 0);
+    } else {
+      const int64_t rope = problem_->rope_dim == 0 ? 0 : KeyOffset(*dk_.rope_strides, s, head, key);
+      Finish(boxes, total, rows, width, problem_->head_dim, tiling_->scale, dk_, KeyOffset(*dk_.strides, s, head, key),
+             rope);
+    }
+  }
+
+  // Scales and rounds what is in the open box, and lets it go.
+  FA_INLINE void Finish(VectorBoxes<T>& boxes, const LocalTensor<float>& sum, int32_t rows, int32_t width,
+                        int32_t head_columns, float factor, const Output& output, int64_t offset, int64_t rope_offset) {
+    AscendC::Muls(sum, sum, factor, rows * width);
     VectorBarrier();
     const LocalTensor<T> out = boxes.BeginStore();
-    OnlineSoftmax::Narrow(out, wide, elements);
+    OnlineSoftmax::Narrow(out, sum, rows * width);
     boxes.EndCompute();
     StoreRows(output.head[offset], out, rows, head_columns, output.strides->row, width);
     if (output.rope_strides != nullptr && problem_->rope_dim > 0) {

@@ -162,7 +162,7 @@ class RowTerms {
     SumToEight(x, kBackwardTile);
     AscendC::Adds(part, x, 0.0f, kSinkParts);
     boxes.EndCompute();
-    AscendC::DataCopy(sink_parts_[(2 * plan.number + groups.half) * kSinkParts], part, kSinkParts);
+    AscendC::DataCopy(sink_parts_[(2 * plan.block.number + groups.half) * kSinkParts], part, kSinkParts);
     boxes.EndStore();
     VectorBarrier();
   }

@@ -43,6 +43,11 @@ class VectorBoxes {
     AscendC::SetFlag<HardEvent::MTE2_V>(in_slot_);
     AscendC::WaitFlag<HardEvent::MTE2_V>(in_slot_);
   }
+  // Between two loads into a box whose first was used already.
+  FA_INLINE void LoadAgain() {
+    AscendC::SetFlag<HardEvent::V_MTE2>(in_slot_);
+    AscendC::WaitFlag<HardEvent::V_MTE2>(in_slot_);
+  }
   FA_INLINE void Release() {
     AscendC::SetFlag<HardEvent::V_MTE2>(in_slot_);
     in_slot_ ^= 1;
