@@ -4,8 +4,8 @@
 #include <mutex>
 #include <utility>
 
+#include "acl/api_call.h"
 #include "acl/operator_layer.h"
-#include "acl/process.h"
 #include "acl/registry.h"
 #include "aclnn/opdev/op_errno.h"
 
@@ -92,18 +92,14 @@ aclnnStatus Enqueue(const char* api, void* workspace, uint64_t workspace_bytes, 
     if (span.bytes != 0) uses.push_back({plan->operands[i].name, span.begin, span.bytes, plan->operands[i].access});
   }
 
-  const aclError status = Call(api, [&]() -> aclError {
-    Process& process = Process::Get();
-    const Process::Lock lock(process.mutex);
-    std::shared_ptr<Stream> stream;
-    if (const aclError refused = RequireStream(process, api, stream_handle, &stream)) return refused;
+  const aclError status = WithStream(api, stream_handle, {}, [&](Process&, Process::Lock&, Stream& stream) {
     LaunchContext context;
     context.addresses = executor.addresses;
     context.workspace = static_cast<uint8_t*>(workspace);
     context.workspace_bytes = plan->workspace_bytes;
-    context.device = stream->device;
+    context.device = stream.device;
     context.deterministic = executor.deterministic;
-    return EnqueueWithUses(*stream, api, {api, [plan, context = std::move(context)] { plan->run(context); }}, uses);
+    return EnqueueWithUses(stream, api, {api, [plan, context = std::move(context)] { plan->run(context); }}, uses);
   });
   return status == ACL_SUCCESS ? ACLNN_SUCCESS : ACLNN_ERR_RUNTIME_ERROR;
 }

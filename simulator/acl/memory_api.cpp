@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "acl/acl_rt.h"
+#include "acl/api_call.h"
 #include "acl/operator_layer.h"
-#include "acl/process.h"
 
 namespace ascend_sim::acl {
 namespace {
@@ -18,28 +18,22 @@ constexpr int kPattern = 0xFF;
 constexpr uint64_t kPatternLimit = uint64_t{256} << 20;
 
 aclError Allocate(const char* api, void** result, uint64_t bytes, MemoryKind kind) {
-  return Call(api, [&]() -> aclError {
-    if (const aclError status = RequireArgument(api, "pointer", result)) return status;
+  return WithContext(api, {{"pointer", result}}, [&](Process& process, Process::Lock& lock, const Context& context) {
     if (bytes == 0) return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": size: expected 1 or more, got 0");
-    Process& process = Process::Get();
     auto allocation = std::make_shared<Allocation>();
-    {
-      const Process::Lock lock(process.mutex);
-      std::shared_ptr<Context> context;
-      if (const aclError status = RequireContext(process, api, &context)) return status;
-      if (kind == MemoryKind::kDevice) {
-        allocation->device = context->device;
-        const uint64_t used = process.memory.DeviceBytes(context->device);
-        if (bytes > process.soc->hbm_bytes - std::min(used, process.soc->hbm_bytes)) {
-          return Fail(ACL_ERROR_RT_MEMORY_ALLOCATION, std::string(api) + ": size: " + std::to_string(bytes) +
-                                                          " bytes, with " + std::to_string(used) + " of " +
-                                                          std::to_string(process.soc->hbm_bytes) + " in use");
-        }
+    if (kind == MemoryKind::kDevice) {
+      allocation->device = context.device;
+      const uint64_t used = process.memory.DeviceBytes(context.device), total = process.soc->hbm_bytes;
+      if (bytes > total - std::min(used, total)) {
+        return Fail(ACL_ERROR_RT_MEMORY_ALLOCATION, std::string(api) + ": size: " + std::to_string(bytes) +
+                                                        " bytes, with " + std::to_string(used) + " of " +
+                                                        std::to_string(total) + " in use");
       }
-      allocation->name = std::string(api) + " " + std::to_string(process.NextNumber());
     }
+    allocation->name = std::string(api) + " " + std::to_string(process.NextNumber());
     allocation->kind = kind;
     allocation->bytes = bytes;
+    lock.unlock();
     allocation->base = static_cast<uint8_t*>(::operator new(bytes, kAlignment, std::nothrow));
     if (allocation->base == nullptr) {
       return Fail(ACL_ERROR_RT_MEMORY_ALLOCATION,
@@ -47,7 +41,7 @@ aclError Allocate(const char* api, void** result, uint64_t bytes, MemoryKind kin
     }
     if (bytes <= kPatternLimit) std::memset(allocation->base, kPattern, bytes);
     *result = allocation->base;
-    const Process::Lock lock(process.mutex);
+    lock.lock();
     process.memory.Add(std::move(allocation));
     return ACL_SUCCESS;
   });
@@ -58,12 +52,10 @@ Use All(const Allocation& allocation) { return {"memory", allocation.base, alloc
 
 // Takes memory out of the table, if it is what the caller may release and no task still uses it.
 aclError Release(const char* api, const void* address, MemoryKind kind, const char* proper) {
-  if (const aclError status = RequireArgument(api, "pointer", address)) return status;
-  Process& process = Process::Get();
-  std::shared_ptr<Allocation> allocation;
-  {
-    const Process::Lock lock(process.mutex);
-    allocation = process.memory.Find(address);
+  return Call(api, {{"pointer", address}}, [&]() -> aclError {
+    Process& process = Process::Get();
+    Process::Lock lock(process.mutex);
+    const std::shared_ptr<Allocation> allocation = process.memory.Find(address);
     if (allocation == nullptr) {
       return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": " + process.memory.WhyNot(address));
     }
@@ -83,9 +75,10 @@ aclError Release(const char* api, const void* address, MemoryKind kind, const ch
       return Misuse(ACL_ERROR_RT_MEMORY_FREE, std::string(api) + ": the host has not waited for " + conflict);
     }
     process.memory.Remove(allocation->base, std::string("was released by ") + api);
-  }
-  if (kind != MemoryKind::kForeign) FreeStorage(*allocation);
-  return ACL_SUCCESS;
+    lock.unlock();
+    if (kind != MemoryKind::kForeign) FreeStorage(*allocation);
+    return ACL_SUCCESS;
+  });
 }
 
 struct Block {  // rows of a rectangle
@@ -136,7 +129,7 @@ aclError CheckSide(Process& process, const char* api, const Use& use, aclrtMemcp
   return ACL_SUCCESS;
 }
 
-// Does what the host asks for now, unless a task it has not waited for is in the way.
+// Does what the host asks for at once, unless a task it has not waited for is in the way.
 template <typename Work>
 aclError OnHost(Process::Lock& lock, const char* api, const std::vector<Use>& uses,
                 const std::vector<std::shared_ptr<Allocation>>& allocations, Work&& work) {
@@ -156,27 +149,32 @@ aclError OnHost(Process::Lock& lock, const char* api, const std::vector<Use>& us
   return ACL_SUCCESS;
 }
 
-// `stream` null: now.
+// `handle` null: at once; else on that stream.
+template <typename Body>
+aclError OnStreamOrHost(const char* api, const aclrtStream* handle, Pointers pointers, Body&& body) {
+  return WithContext(api, pointers, [&](Process& process, Process::Lock& lock, const Context&) -> aclError {
+    std::shared_ptr<Stream> stream;
+    if (handle != nullptr) {
+      if (const aclError status = RequireStream(process, api, *handle, &stream)) return status;
+    }
+    return body(process, lock, stream.get());
+  });
+}
+
+aclError RequireFit(const char* api, const char* what, uint64_t bytes, const char* into, uint64_t limit) {
+  if (bytes <= limit) return ACL_SUCCESS;
+  return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": " + what + ": " + std::to_string(bytes) +
+                                                " bytes do not fit into " + into + ", " + std::to_string(limit));
+}
+
 aclError Copy(const char* api, const Block& to, uint64_t to_bytes, const Block& from, aclrtMemcpyKind kind,
-              const aclrtStream* stream_handle) {
-  return Call(api, [&]() -> aclError {
-    if (const aclError status = RequireArgument(api, "dst", to.begin)) return status;
-    if (const aclError status = RequireArgument(api, "src", from.begin)) return status;
+              const aclrtStream* handle) {
+  const Pointers pointers = {{"dst", to.begin}, {"src", from.begin}};
+  return OnStreamOrHost(api, handle, pointers, [&](Process& process, Process::Lock& lock, Stream* stream) -> aclError {
     if (kind < ACL_MEMCPY_HOST_TO_HOST || kind > ACL_MEMCPY_INTER_DEVICE_TO_DEVICE) {
       return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": kind: unknown value " + std::to_string(kind));
     }
-    if (to.span() > to_bytes) {
-      return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": count: " + std::to_string(to.span()) +
-                                                    " bytes do not fit into destMax, " + std::to_string(to_bytes));
-    }
-    Process& process = Process::Get();
-    Process::Lock lock(process.mutex);
-    std::shared_ptr<Context> context;
-    if (const aclError status = RequireContext(process, api, &context)) return status;
-    std::shared_ptr<Stream> stream;
-    if (stream_handle != nullptr) {
-      if (const aclError status = RequireStream(process, api, *stream_handle, &stream)) return status;
-    }
+    if (const aclError status = RequireFit(api, "count", to.span(), "destMax", to_bytes)) return status;
     if (to.span() == 0) return ACL_SUCCESS;
     std::vector<Use> uses;
     std::vector<std::shared_ptr<Allocation>> allocations;
@@ -193,22 +191,11 @@ aclError Copy(const char* api, const Block& to, uint64_t to_bytes, const Block& 
   });
 }
 
-aclError Fill(const char* api, void* address, uint64_t max_bytes, int32_t value, uint64_t bytes,
-              const aclrtStream* stream_handle) {
-  return Call(api, [&]() -> aclError {
-    if (const aclError status = RequireArgument(api, "devPtr", address)) return status;
-    if (bytes > max_bytes) {
-      return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": count: " + std::to_string(bytes) +
-                                                    " bytes do not fit into maxCount, " + std::to_string(max_bytes));
-    }
-    Process& process = Process::Get();
-    Process::Lock lock(process.mutex);
-    std::shared_ptr<Context> context;
-    if (const aclError status = RequireContext(process, api, &context)) return status;
-    std::shared_ptr<Stream> stream;
-    if (stream_handle != nullptr) {
-      if (const aclError status = RequireStream(process, api, *stream_handle, &stream)) return status;
-    }
+aclError Fill(const char* api, void* address, uint64_t limit, int32_t value, uint64_t bytes,
+              const aclrtStream* handle) {
+  const Pointers pointers = {{"devPtr", address}};
+  return OnStreamOrHost(api, handle, pointers, [&](Process& process, Process::Lock& lock, Stream* stream) -> aclError {
+    if (const aclError status = RequireFit(api, "count", bytes, "maxCount", limit)) return status;
     if (bytes == 0) return ACL_SUCCESS;
     const Use use{"devPtr", address, bytes, Access::kWrite};
     std::string why;
@@ -236,11 +223,7 @@ aclError Copy2d(const char* api, void* dst, size_t dpitch, const void* src, size
 
 // Cache maintenance: nothing to do here but to find out whether the range is device memory.
 aclError CacheRange(const char* api, const void* address, uint64_t bytes) {
-  return Call(api, [&]() -> aclError {
-    if (const aclError status = RequireArgument(api, "devPtr", address)) return status;
-    Process& process = Process::Get();
-    const Process::Lock lock(process.mutex);
-    if (const aclError status = RequireInitialised(process, api)) return status;
+  return WithProcess(api, {{"devPtr", address}}, [&](Process& process, Process::Lock&) -> aclError {
     std::string why;
     if (process.memory.Locate({"devPtr", address, bytes, Access::kRead}, &why) != nullptr) return ACL_SUCCESS;
     return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": " + why);
@@ -252,12 +235,9 @@ aclError CacheRange(const char* api, const void* address, uint64_t bytes) {
 void FreeStorage(const Allocation& allocation) { ::operator delete(allocation.base, kAlignment); }
 
 aclError RegisterDeviceMemory(void* address, uint64_t bytes, const std::string& name) {
-  const char* const api = "RegisterDeviceMemory";
-  return Call(api, [&]() -> aclError {
-    if (address == nullptr || bytes == 0) {
-      return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": " + name + ": expected memory, got " + Hex(address) +
-                                               ", " + std::to_string(bytes) + " bytes");
-    }
+  const char* const api = __func__;
+  return Call(api, {{"address", address}}, [&]() -> aclError {
+    if (bytes == 0) return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": " + name + ": no bytes");
     auto allocation = std::make_shared<Allocation>();
     allocation->name = name;
     allocation->kind = MemoryKind::kForeign;
@@ -275,8 +255,7 @@ aclError RegisterDeviceMemory(void* address, uint64_t bytes, const std::string& 
 }
 
 aclError UnregisterDeviceMemory(void* address) {
-  return Call("UnregisterDeviceMemory",
-              [&] { return Release("UnregisterDeviceMemory", address, MemoryKind::kForeign, "RegisterDeviceMemory"); });
+  return Release(__func__, address, MemoryKind::kForeign, "RegisterDeviceMemory");
 }
 
 bool IsDeviceMemory(const void* address, uint64_t bytes, std::string* why) {
@@ -290,37 +269,25 @@ bool IsDeviceMemory(const void* address, uint64_t bytes, std::string* why) {
 using namespace ascend_sim::acl;
 
 aclError aclrtMalloc(void** devPtr, size_t size, aclrtMemMallocPolicy) {
-  return Allocate("aclrtMalloc", devPtr, size, MemoryKind::kDevice);
+  return Allocate(__func__, devPtr, size, MemoryKind::kDevice);
 }
 aclError aclrtMallocAlign32(void** devPtr, size_t size, aclrtMemMallocPolicy) {
-  return Allocate("aclrtMallocAlign32", devPtr, size, MemoryKind::kDevice);
+  return Allocate(__func__, devPtr, size, MemoryKind::kDevice);
 }
 aclError aclrtMallocCached(void** devPtr, size_t size, aclrtMemMallocPolicy) {
-  return Allocate("aclrtMallocCached", devPtr, size, MemoryKind::kDevice);
+  return Allocate(__func__, devPtr, size, MemoryKind::kDevice);
 }
-aclError aclrtMallocHost(void** hostPtr, size_t size) {
-  return Allocate("aclrtMallocHost", hostPtr, size, MemoryKind::kHost);
-}
+aclError aclrtMallocHost(void** hostPtr, size_t size) { return Allocate(__func__, hostPtr, size, MemoryKind::kHost); }
 
-aclError aclrtFree(void* devPtr) {
-  return Call("aclrtFree", [&] { return Release("aclrtFree", devPtr, MemoryKind::kDevice, "aclrtMalloc"); });
-}
-aclError aclrtFreeHost(void* hostPtr) {
-  return Call("aclrtFreeHost", [&] { return Release("aclrtFreeHost", hostPtr, MemoryKind::kHost, "aclrtMallocHost"); });
-}
+aclError aclrtFree(void* devPtr) { return Release(__func__, devPtr, MemoryKind::kDevice, "aclrtMalloc"); }
+aclError aclrtFreeHost(void* hostPtr) { return Release(__func__, hostPtr, MemoryKind::kHost, "aclrtMallocHost"); }
 
-aclError aclrtMemFlush(void* devPtr, size_t size) { return CacheRange("aclrtMemFlush", devPtr, size); }
-aclError aclrtMemInvalidate(void* devPtr, size_t size) { return CacheRange("aclrtMemInvalidate", devPtr, size); }
+aclError aclrtMemFlush(void* devPtr, size_t size) { return CacheRange(__func__, devPtr, size); }
+aclError aclrtMemInvalidate(void* devPtr, size_t size) { return CacheRange(__func__, devPtr, size); }
 
 aclError aclrtPointerGetAttributes(const void* ptr, aclrtPtrAttributes* attributes) {
-  const char* const api = "aclrtPointerGetAttributes";
-  return Call(api, [&]() -> aclError {
-    if (const aclError status = RequireArgument(api, "ptr", ptr)) return status;
-    if (const aclError status = RequireArgument(api, "attributes", attributes)) return status;
-    Process& process = Process::Get();
-    const Process::Lock lock(process.mutex);
-    std::shared_ptr<Context> context;
-    if (const aclError status = RequireContext(process, api, &context)) return status;
+  const Pointers pointers = {{"ptr", ptr}, {"attributes", attributes}};
+  return WithContext(__func__, pointers, [&](Process& process, Process::Lock&, const Context&) {
     const std::shared_ptr<Allocation> allocation = process.memory.Find(ptr);
     const bool on_device = allocation != nullptr && allocation->on_device();
     *attributes = {};
@@ -331,39 +298,34 @@ aclError aclrtPointerGetAttributes(const void* ptr, aclrtPtrAttributes* attribut
 }
 
 aclError aclrtGetMemInfo(aclrtMemAttr attr, size_t* free, size_t* total) {
-  return Call("aclrtGetMemInfo", [&]() -> aclError {
-    if (const aclError status = RequireArgument("aclrtGetMemInfo", "free", free)) return status;
-    if (const aclError status = RequireArgument("aclrtGetMemInfo", "total", total)) return status;
-    Process& process = Process::Get();
-    const Process::Lock lock(process.mutex);
-    std::shared_ptr<Context> context;
-    if (const aclError status = RequireContext(process, "aclrtGetMemInfo", &context)) return status;
+  const Pointers pointers = {{"free", free}, {"total", total}};
+  return WithContext(__func__, pointers, [&](Process& process, Process::Lock&, const Context& context) {
     const bool hbm = attr == ACL_HBM_MEM || attr == ACL_HBM_MEM_HUGE || attr == ACL_HBM_MEM_NORMAL;
     *total = hbm ? process.soc->hbm_bytes : 0;
-    *free = hbm ? *total - process.memory.DeviceBytes(context->device) : 0;
+    *free = hbm ? *total - process.memory.DeviceBytes(context.device) : 0;
     return ACL_SUCCESS;
   });
 }
 
 aclError aclrtMemcpy(void* dst, size_t destMax, const void* src, size_t count, aclrtMemcpyKind kind) {
-  return Copy("aclrtMemcpy", Row(dst, count), destMax, Row(src, count), kind, nullptr);
+  return Copy(__func__, Row(dst, count), destMax, Row(src, count), kind, nullptr);
 }
 aclError aclrtMemcpyAsync(void* dst, size_t destMax, const void* src, size_t count, aclrtMemcpyKind kind,
                           aclrtStream stream) {
-  return Copy("aclrtMemcpyAsync", Row(dst, count), destMax, Row(src, count), kind, &stream);
+  return Copy(__func__, Row(dst, count), destMax, Row(src, count), kind, &stream);
 }
 aclError aclrtMemcpy2d(void* dst, size_t dpitch, const void* src, size_t spitch, size_t width, size_t height,
                        aclrtMemcpyKind kind) {
-  return Copy2d("aclrtMemcpy2d", dst, dpitch, src, spitch, width, height, kind, nullptr);
+  return Copy2d(__func__, dst, dpitch, src, spitch, width, height, kind, nullptr);
 }
 aclError aclrtMemcpy2dAsync(void* dst, size_t dpitch, const void* src, size_t spitch, size_t width, size_t height,
                             aclrtMemcpyKind kind, aclrtStream stream) {
-  return Copy2d("aclrtMemcpy2dAsync", dst, dpitch, src, spitch, width, height, kind, &stream);
+  return Copy2d(__func__, dst, dpitch, src, spitch, width, height, kind, &stream);
 }
 
 aclError aclrtMemset(void* devPtr, size_t maxCount, int32_t value, size_t count) {
-  return Fill("aclrtMemset", devPtr, maxCount, value, count, nullptr);
+  return Fill(__func__, devPtr, maxCount, value, count, nullptr);
 }
 aclError aclrtMemsetAsync(void* devPtr, size_t maxCount, int32_t value, size_t count, aclrtStream stream) {
-  return Fill("aclrtMemsetAsync", devPtr, maxCount, value, count, &stream);
+  return Fill(__func__, devPtr, maxCount, value, count, &stream);
 }

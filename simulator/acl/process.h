@@ -84,34 +84,17 @@ class Process {
   uint64_t last_number_ = 0;
 };
 
+// ASCEND_SIMULATOR_DEVICES.
+int DeviceCount();
+
 // The context current in this thread, or null.
 std::shared_ptr<Context> CurrentContext(Process& process);
 void SetCurrentContext(const Context& context);
 
-// What nearly every call begins with: initialised, and a context current.
+// Statuses, with a message, of calls that find no process, context or stream to work with; see api_call.h.
 aclError RequireInitialised(Process& process, const char* api);
 aclError RequireContext(Process& process, const char* api, std::shared_ptr<Context>* context);
-// The stream of a handle, null being the current context's default stream; it must be of the current context.
+// Null is the current context's default stream; any other must be of the current context too.
 aclError RequireStream(Process& process, const char* api, aclrtStream handle, std::shared_ptr<Stream>* stream);
-
-// Runs the body of an API function: exceptions become statuses, failures the thread's last error.
-template <typename Body>
-aclError Call(const char* api, Body&& body) {
-  aclError status;
-  try {
-    status = body();
-  } catch (const std::bad_alloc&) {
-    status = Fail(ACL_ERROR_BAD_ALLOC, std::string(api) + ": the host is out of memory");
-  } catch (const std::exception& error) {
-    status = Fail(ACL_ERROR_INTERNAL_ERROR, std::string(api) + ": " + error.what());
-  }
-  if (status != ACL_SUCCESS) LastError() = status;
-  return status;
-}
-
-inline aclError RequireArgument(const char* api, const char* name, const void* argument) {
-  if (argument != nullptr) return ACL_SUCCESS;
-  return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": " + name + " is null");
-}
 
 }  // namespace ascend_sim::acl

@@ -1,10 +1,11 @@
 #include "acl/stream.h"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
 
-#include "acl/process.h"
+#include "acl/api_call.h"
 #include "machine/fault.h"
 
 namespace ascend_sim::acl {
@@ -144,87 +145,68 @@ using namespace ascend_sim::acl;
 
 namespace {
 
-aclError CreateStream(const char* api, aclrtStream* stream) {
-  return Call(api, [&]() -> aclError {
-    if (const aclError status = RequireArgument(api, "stream", stream)) return status;
-    Process& process = Process::Get();
-    const Process::Lock lock(process.mutex);
-    std::shared_ptr<Context> context;
-    if (const aclError status = RequireContext(process, api, &context)) return status;
-    *stream = process.streams.Add(process.NewStream(*context));
+aclError CreateStream(const char* api, aclrtStream* stream, uint32_t priority, uint32_t flag) {
+  return WithContext(api, {{"stream", stream}}, [&](Process& process, Process::Lock&, const Context& context) {
+    if (priority > 7) {
+      return Fail(ACL_ERROR_INVALID_PARAM,
+                  std::string(api) + ": priority: expected 0 to 7, got " + std::to_string(priority));
+    }
+    if ((flag & ~(ACL_STREAM_FAST_LAUNCH | ACL_STREAM_FAST_SYNC)) != 0) {
+      return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": flag: unknown bits in " + std::to_string(flag));
+    }
+    *stream = process.streams.Add(process.NewStream(context));
     return ACL_SUCCESS;
   });
+}
+
+aclError RequireOtherThread(const char* api, const Stream& stream) {
+  if (!stream.on_own_thread()) return ACL_SUCCESS;
+  return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": called by a task of the stream itself");
 }
 
 aclError DestroyStream(const char* api, aclrtStream handle, bool drop) {
-  return Call(api, [&]() -> aclError {
-    Process& process = Process::Get();
-    Process::Lock lock(process.mutex);
-    if (const aclError status = RequireInitialised(process, api)) return status;
-    if (handle == nullptr) {
-      return Fail(ACL_ERROR_INVALID_PARAM,
-                  std::string(api) + ": stream is null; a default stream goes with its context");
-    }
-    std::shared_ptr<Stream> stream;
-    if (const aclError status = RequireStream(process, api, handle, &stream)) return status;
-    if (stream->on_own_thread()) {
-      return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": called by a task of the stream itself");
-    }
+  // Not a default stream: that goes with its context.
+  return WithStream(api, handle, {{"stream", handle}}, [&](Process& process, Process::Lock& lock, Stream& stream) {
+    if (const aclError status = RequireOtherThread(api, stream)) return status;
     process.streams.Remove(handle, "was destroyed");
-    process.CloseStream(lock, *stream, drop);
+    process.CloseStream(lock, stream, drop);
     return ACL_SUCCESS;
   });
 }
 
-aclError Synchronise(const char* api, Process& process, Process::Lock& lock, const std::shared_ptr<Stream>& stream,
-                     int32_t timeout) {
-  if (stream->on_own_thread()) {
-    return Misuse(ACL_ERROR_RT_PARAM_INVALID, std::string(api) + ": called by a task of the stream itself");
-  }
-  const Clock clock = stream->clock;
-  if (!stream->WaitUntilDone(lock, timeout)) {
-    return Fail(ACL_ERROR_RT_STREAM_SYNC_TIMEOUT, std::string(api) + ": stream " + std::to_string(stream->number) +
+aclError Synchronise(const char* api, Process& process, Process::Lock& lock, Stream& stream, int64_t timeout) {
+  if (const aclError status = RequireOtherThread(api, stream)) return status;
+  const Clock clock = stream.clock;
+  if (!stream.WaitUntilDone(lock, timeout)) {
+    return Fail(ACL_ERROR_RT_STREAM_SYNC_TIMEOUT, std::string(api) + ": stream " + std::to_string(stream.number) +
                                                       " is not done after " + std::to_string(timeout) + " ms");
   }
   process.host.Join(clock);
   std::string text;
-  const aclError failure = stream->TakeFailure(&text);
+  const aclError failure = stream.TakeFailure(&text);
   return failure == ACL_SUCCESS ? ACL_SUCCESS : Fail(failure, std::string(api) + ": " + text);
 }
 
 aclError SynchroniseStream(const char* api, aclrtStream handle, int32_t timeout) {
-  return Call(api, [&]() -> aclError {
-    if (timeout < -1) {
-      return Fail(ACL_ERROR_INVALID_PARAM,
-                  std::string(api) + ": timeout: expected -1 or more, got " + std::to_string(timeout));
-    }
-    Process& process = Process::Get();
-    Process::Lock lock(process.mutex);
-    std::shared_ptr<Stream> stream;
-    if (const aclError status = RequireStream(process, api, handle, &stream)) return status;
+  return WithStream(api, handle, {}, [&](Process& process, Process::Lock& lock, Stream& stream) {
+    if (const aclError status = RequireTimeout(api, timeout)) return status;
     return Synchronise(api, process, lock, stream, timeout);
   });
 }
 
 aclError SynchroniseDevice(const char* api, int32_t timeout) {
-  return Call(api, [&]() -> aclError {
-    if (timeout < -1) {
-      return Fail(ACL_ERROR_INVALID_PARAM,
-                  std::string(api) + ": timeout: expected -1 or more, got " + std::to_string(timeout));
-    }
-    Process& process = Process::Get();
-    Process::Lock lock(process.mutex);
-    std::shared_ptr<Context> context;
-    if (const aclError status = RequireContext(process, api, &context)) return status;
+  return WithContext(api, {}, [&](Process& process, Process::Lock& lock, const Context& context) {
+    if (const aclError status = RequireTimeout(api, timeout)) return status;
+    using std::chrono::milliseconds;
     const auto begin = std::chrono::steady_clock::now();
     aclError result = ACL_SUCCESS;
-    for (const std::shared_ptr<Stream>& stream : process.StreamsOf(context->device)) {
+    for (const std::shared_ptr<Stream>& stream : process.StreamsOf(context.device)) {
       int64_t left = timeout;
       if (timeout > 0) {
         const auto spent = std::chrono::steady_clock::now() - begin;
-        left = std::max<int64_t>(0, timeout - std::chrono::duration_cast<std::chrono::milliseconds>(spent).count());
+        left = std::max<int64_t>(0, timeout - std::chrono::duration_cast<milliseconds>(spent).count());
       }
-      const aclError status = Synchronise(api, process, lock, stream, static_cast<int32_t>(left));
+      const aclError status = Synchronise(api, process, lock, *stream, left);
       if (result == ACL_SUCCESS) result = status;
     }
     return result;
@@ -233,67 +215,43 @@ aclError SynchroniseDevice(const char* api, int32_t timeout) {
 
 }  // namespace
 
-aclError aclrtCreateStream(aclrtStream* stream) { return CreateStream("aclrtCreateStream", stream); }
-
+aclError aclrtCreateStream(aclrtStream* stream) { return CreateStream(__func__, stream, 0, 0); }
 aclError aclrtCreateStreamWithConfig(aclrtStream* stream, uint32_t priority, uint32_t flag) {
-  if (priority > 7) {
-    return Fail(ACL_ERROR_INVALID_PARAM,
-                "aclrtCreateStreamWithConfig: priority: expected 0 to 7, got " + std::to_string(priority));
-  }
-  if ((flag & ~(ACL_STREAM_FAST_LAUNCH | ACL_STREAM_FAST_SYNC)) != 0) {
-    return Fail(ACL_ERROR_INVALID_PARAM, "aclrtCreateStreamWithConfig: flag: unknown bits in " + std::to_string(flag));
-  }
-  return CreateStream("aclrtCreateStreamWithConfig", stream);
+  return CreateStream(__func__, stream, priority, flag);
 }
 
-aclError aclrtDestroyStream(aclrtStream stream) { return DestroyStream("aclrtDestroyStream", stream, false); }
-aclError aclrtDestroyStreamForce(aclrtStream stream) { return DestroyStream("aclrtDestroyStreamForce", stream, true); }
+aclError aclrtDestroyStream(aclrtStream stream) { return DestroyStream(__func__, stream, false); }
+aclError aclrtDestroyStreamForce(aclrtStream stream) { return DestroyStream(__func__, stream, true); }
 
-aclError aclrtSynchronizeStream(aclrtStream stream) { return SynchroniseStream("aclrtSynchronizeStream", stream, -1); }
+aclError aclrtSynchronizeStream(aclrtStream stream) { return SynchroniseStream(__func__, stream, -1); }
 aclError aclrtSynchronizeStreamWithTimeout(aclrtStream stream, int32_t timeout) {
-  return SynchroniseStream("aclrtSynchronizeStreamWithTimeout", stream, timeout);
+  return SynchroniseStream(__func__, stream, timeout);
 }
-aclError aclrtSynchronizeDevice(void) { return SynchroniseDevice("aclrtSynchronizeDevice", -1); }
-aclError aclrtSynchronizeDeviceWithTimeout(int32_t timeout) {
-  return SynchroniseDevice("aclrtSynchronizeDeviceWithTimeout", timeout);
-}
+aclError aclrtSynchronizeDevice(void) { return SynchroniseDevice(__func__, -1); }
+aclError aclrtSynchronizeDeviceWithTimeout(int32_t timeout) { return SynchroniseDevice(__func__, timeout); }
 
 aclError aclrtStreamQuery(aclrtStream handle, aclrtStreamStatus* status) {
-  return Call("aclrtStreamQuery", [&]() -> aclError {
-    if (const aclError refused = RequireArgument("aclrtStreamQuery", "status", status)) return refused;
-    Process& process = Process::Get();
-    const Process::Lock lock(process.mutex);
-    std::shared_ptr<Stream> stream;
-    if (const aclError refused = RequireStream(process, "aclrtStreamQuery", handle, &stream)) return refused;
-    *status = stream->done() ? ACL_STREAM_STATUS_COMPLETE : ACL_STREAM_STATUS_NOT_READY;
-    if (stream->done()) process.host.Join(stream->clock);
+  return WithStream(__func__, handle, {{"status", status}}, [&](Process& process, Process::Lock&, Stream& stream) {
+    *status = stream.done() ? ACL_STREAM_STATUS_COMPLETE : ACL_STREAM_STATUS_NOT_READY;
+    if (stream.done()) process.host.Join(stream.clock);
     return ACL_SUCCESS;
   });
 }
 
 aclError aclrtStreamGetId(aclrtStream handle, int32_t* streamId) {
-  return Call("aclrtStreamGetId", [&]() -> aclError {
-    if (const aclError status = RequireArgument("aclrtStreamGetId", "streamId", streamId)) return status;
-    Process& process = Process::Get();
-    const Process::Lock lock(process.mutex);
-    std::shared_ptr<Stream> stream;
-    if (const aclError status = RequireStream(process, "aclrtStreamGetId", handle, &stream)) return status;
-    *streamId = static_cast<int32_t>(stream->number);
+  return WithStream(__func__, handle, {{"streamId", streamId}}, [&](Process&, Process::Lock&, const Stream& stream) {
+    *streamId = static_cast<int32_t>(stream.number);
     return ACL_SUCCESS;
   });
 }
 
 aclError aclrtSetStreamFailureMode(aclrtStream handle, uint64_t mode) {
-  return Call("aclrtSetStreamFailureMode", [&]() -> aclError {
+  const char* const api = __func__;
+  return WithStream(api, handle, {}, [&](Process&, Process::Lock&, Stream& stream) {
     if (mode != ACL_CONTINUE_ON_FAILURE && mode != ACL_STOP_ON_FAILURE) {
-      return Fail(ACL_ERROR_INVALID_PARAM,
-                  "aclrtSetStreamFailureMode: mode: expected 0 or 1, got " + std::to_string(mode));
+      return Fail(ACL_ERROR_INVALID_PARAM, std::string(api) + ": mode: expected 0 or 1, got " + std::to_string(mode));
     }
-    Process& process = Process::Get();
-    const Process::Lock lock(process.mutex);
-    std::shared_ptr<Stream> stream;
-    if (const aclError status = RequireStream(process, "aclrtSetStreamFailureMode", handle, &stream)) return status;
-    stream->stop_on_failure = mode == ACL_STOP_ON_FAILURE;
+    stream.stop_on_failure = mode == ACL_STOP_ON_FAILURE;
     return ACL_SUCCESS;
   });
 }

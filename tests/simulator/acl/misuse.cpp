@@ -124,7 +124,7 @@ CASE(handles_after_their_end) {
   REFUSED(107017, "was destroyed", aclrtRecordEvent(event, stream));
   REFUSED(107017, "is no living stream", aclrtSynchronizeStream(&made_up));
   REFUSED(107017, "is no living stream", aclrtSynchronizeStream(event));
-  REFUSED(ACL_ERROR_INVALID_PARAM, "default stream", aclrtDestroyStream(nullptr));
+  REFUSED(ACL_ERROR_INVALID_PARAM, "stream is null", aclrtDestroyStream(nullptr));
   EXPECT(0, aclrtDestroyEvent(event));
   REFUSED(107017, "was destroyed", aclrtDestroyEvent(event));
   REFUSED(107017, "was destroyed", aclrtRecordEvent(event, nullptr));
