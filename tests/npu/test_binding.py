@@ -14,6 +14,7 @@ import torch
 from npu_flash_attention import _C, backends
 from npu_flash_attention.backends import npu
 from npu_flash_attention.call import Call
+from npu_flash_attention.compat.real import STAND_IN
 from npu_flash_attention.sweep import check
 from npu_flash_attention.sweep.generate import random_case
 from npu_flash_attention.sweep.inputs import build
@@ -101,31 +102,31 @@ def test_launches_on_the_acl_runtime(build: Callable[[str], Path]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def stand_in(available: bool, **attributes: object) -> ModuleType:
-    module = ModuleType("torch_npu")
-    module.npu = ModuleType("torch_npu.npu")  # type: ignore[attr-defined]
-    module.npu.is_available = lambda: available  # type: ignore[attr-defined]
-    vars(module).update(attributes)
-    return module
+def module(available: bool, **attributes: object) -> ModuleType:
+    made = ModuleType("torch_npu")
+    made.npu = ModuleType("torch_npu.npu")  # type: ignore[attr-defined]
+    made.npu.is_available = lambda: available  # type: ignore[attr-defined]
+    vars(made).update(attributes)
+    return made
 
 
 @pytest.mark.parametrize(
-    ("module", "reason"),
+    ("found", "reason"),
     [
         (ModuleNotFoundError("No module named 'torch_npu'", name="torch_npu"), "^torch_npu is not installed$"),
         (ModuleNotFoundError("No module named 'acl'", name="acl"), "torch_npu does not import .No module named 'acl'"),
         (ImportError("libhccl.so: cannot open"), "torch_npu does not import .ImportError: libhccl.so"),
-        (stand_in(True), "stand-in"),
-        (stand_in(False, _C=None), "^torch_npu finds no NPU$"),
-        (stand_in(True, _C=None), "no NPU binding .build with ASCEND_HOME_PATH and NPU_FA_SOC"),
+        (module(True, __file__=f"{STAND_IN}/torch_npu/__init__.py"), "stand-in"),
+        (module(False), "^torch_npu finds no NPU$"),
+        (module(True), "no NPU binding .build with ASCEND_HOME_PATH and NPU_FA_SOC"),
     ],
 )
-def test_what_is_missing_is_said(module: ModuleType | Exception, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_said(found: ModuleType | Exception, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def imported(name: str) -> ModuleType:
         assert name == "torch_npu"
-        if isinstance(module, Exception):
-            raise module
-        return module
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     monkeypatch.setattr(npu.importlib, "import_module", imported)
     npu.missing.cache_clear()

@@ -73,13 +73,15 @@ def _workspace(bytes_: int, like: Tensor) -> Tensor:
 @functools.cache
 def missing() -> str | None:
     """What keeps this machine from computing on a card, None when nothing does; imports torch_npu."""
+    from ..compat.real import is_stand_in
+
     try:
         torch_npu = importlib.import_module("torch_npu")
     except ModuleNotFoundError as error:
         return "torch_npu is not installed" if error.name == "torch_npu" else f"torch_npu does not import ({error})"
     except Exception as error:  # whatever a library that is missing or too old makes it raise
         return f"torch_npu does not import ({type(error).__name__}: {error})"
-    if not hasattr(torch_npu, "_C"):
+    if is_stand_in(torch_npu):
         return "torch_npu is a stand-in, npu means the CPU"
     if not torch_npu.npu.is_available():
         return "torch_npu finds no NPU"
