@@ -46,16 +46,34 @@ int32_t GroupStages(BackwardTiling t, DType dtype) {
   return t.group_stages;
 }
 
+// Scores that the cube computes of those in the blocks: tiles that see nothing are left out.
+double ComputedShare(const HostProblem& built, const BackwardTiling& t) {
+  double computed = 1, spanned = 1;
+  for (const Sequence& s : built.sequences) {
+    for (int64_t begin = 0; begin < s.q_len; begin += BlockRows(t)) {
+      const int64_t end = std::min(begin + BlockRows(t), s.q_len);
+      const Range span = StageSpan(t, s, {begin, end});
+      spanned += static_cast<double>(span.end - span.begin) * static_cast<double>(end - begin);
+      for (int64_t row = begin; row < end; row += t.tile_rows) {
+        const int64_t last = std::min(row + t.tile_rows, end);
+        const Range columns = VisibleKv(s, row, last);
+        computed += static_cast<double>(columns.end - columns.begin) * static_cast<double>(last - row);
+      }
+    }
+  }
+  return std::min(1.0, computed / spanned);
+}
+
 // A model of the kernel, good enough to choose by: the busiest core's scores at the rate of the slowest engine, and the
 // stages in which the pipeline fills and drains.
-double EstimatedCycles(const HostProblem& built, BackwardTiling& t) {
+double EstimatedCycles(const HostProblem& built, BackwardTiling& t, int64_t longest) {
   constexpr double kReadRate = 110, kWriteRate = 86, kCubeMacs = 4096, kFill = 1;
-  const double bytes = ElementBytes(built.problem.dtype), rows = BlockRows(t),
-               columns = t.group_stages * kBackwardStage;
-  const double widths = t.query_depth + t.value_width;
-  const double busiest = static_cast<double>(ShareBlocks(built, t)) * rows;
-  const double written = 8 + 2 * bytes + 4 * widths / rows + 4 * t.query_depth / columns;  // S, dP, P, dS; dK, dV; dQ
-  const double read = 8 + 3 * bytes + bytes * (t.query_depth / static_cast<double>(t.tile_rows) + widths / rows);
+  const double bytes = ElementBytes(built.problem.dtype), columns = t.group_stages * kBackwardStage;
+  const double rows = BlockRows(t), widths = t.query_depth + t.value_width;
+  const double filled = static_cast<double>(longest) / static_cast<double>(CeilDiv64(longest, BlockRows(t)));
+  const double busiest = static_cast<double>(ShareBlocks(built, t)) * rows * ComputedShare(built, t);
+  const double written = 8 + 2 * bytes + 4 * widths / filled + 4 * t.query_depth / columns;  // S, dP, P, dS; dK, dV; dQ
+  const double read = 8 + 3 * bytes + bytes * (t.query_depth / static_cast<double>(t.tile_rows) + widths / filled);
   const double cube = (3 * t.query_depth + 2 * t.value_width) / kCubeMacs * (bytes == 4 ? 4 : 1);
   const double a_score = std::max({read / kReadRate, written / kWriteRate, cube});
   return (busiest + kFill * rows * kBackwardStage) * a_score;
@@ -107,7 +125,7 @@ BackwardTiling MakeBackwardTiling(const HostProblem& built, const Platform& plat
   const auto consider = [&] {
     if (!Fits(t, p.dtype)) return;
     t.group_stages = GroupStages(t, p.dtype);
-    const double cycles = EstimatedCycles(built, t);
+    const double cycles = EstimatedCycles(built, t, std::max<int64_t>(longest, 1));
     if (best.tiles != 0 && cycles >= fewest) return;
     fewest = cycles;
     best = t;
