@@ -2,6 +2,7 @@
 # the kernels themselves know nothing of it and are compiled once per instruction-set level, chosen at run time.
 #
 # TORCH_ROOT        folder of the torch package; found by asking Python when not given
+# NPU_FA_CPU_LEVELS the instruction-set levels to build, e.g. "plain;avx2"; all that the processor family has by default
 
 if(NOT TORCH_ROOT)
   execute_process(
@@ -24,6 +25,11 @@ set(kernel_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast)
 # Vector arguments change the calling convention between levels (-Wpsabi); none crosses from one to another.
 list(APPEND kernel_flags -Wno-psabi -Wno-maybe-uninitialized -Wno-uninitialized)
 
+if(NPU_FA_SANITIZE)
+  list(REMOVE_ITEM kernel_flags -O3)
+  list(APPEND kernel_flags -O1) # a third of the time to compile
+endif()
+
 set(levels plain)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   list(APPEND levels avx2 avx512 avx512_bf16)
@@ -31,6 +37,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   set(flags_avx512 ${flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
   set(flags_avx512_bf16 ${flags_avx512} -mavx512bf16)
 endif()
+set(NPU_FA_CPU_LEVELS "${levels}" CACHE STRING "Instruction-set levels of the CPU backend; plain is always one")
+set(levels plain ${NPU_FA_CPU_LEVELS})
+list(REMOVE_DUPLICATES levels)
 
 pybind11_add_module(_cpu ${cpu_sources}/bind_cpu.cpp)
 foreach(level ${levels})
@@ -55,9 +64,9 @@ if(torch_abi STREQUAL "0")
 endif()
 # PyTorch's headers ask for C++17 up to 2.9 and for C++20 later.
 set_target_properties(npu_fa_cpu_torch PROPERTIES CXX_STANDARD 20)
-if("avx2" IN_LIST levels)
-  target_compile_definitions(npu_fa_cpu_torch PRIVATE NPU_FA_CPU_X86)
-endif()
+foreach(level ${levels})
+  target_compile_definitions(npu_fa_cpu_torch PRIVATE NPU_FA_CPU_HAS_${level})
+endforeach()
 
 target_sources(_cpu PRIVATE $<TARGET_OBJECTS:npu_fa_cpu_torch>)
 target_link_libraries(_cpu PRIVATE npu_fa_host ${TORCH_ROOT}/lib/libtorch_cpu.so ${TORCH_ROOT}/lib/libc10.so)

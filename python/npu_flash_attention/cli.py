@@ -22,6 +22,7 @@ _SWEEP_EXAMPLES = """examples:
   npu-flash-attention sweep --count 2000 --out results --resume go on after an interrupt
   npu-flash-attention sweep --layout BNSD,TND --mode 2,3,4 --dtype float16 --seq 7,130
   npu-flash-attention sweep --count 500 --filter pse_type:3     only those with such a bias
+  npu-flash-attention sweep --count 2000 --accept L2 --report report.html --json report.json
 """
 _EXPLAIN_EXAMPLES = """examples:
   npu-flash-attention explain --mode 4 --seq 4096 --pre-tokens 512 --next-tokens 0
@@ -84,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not hasattr(arguments, "command"):
         parser.print_help()
         return USAGE
+    arguments.command_line = shlex.join(["npu-flash-attention", *(sys.argv[1:] if argv is None else argv)])
     try:
         return arguments.command(arguments)
     except (ValueError, OSError, ImportError, NotImplementedError) as error:
@@ -193,14 +195,38 @@ def _add_sweep(commands: Any) -> None:
     )
     output.add_argument("--resume", action="store_true", help="continue in --out; calls found there are not run again")
     output.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+    _add_acceptance(parser)
     _add_call_flags(parser, several=True)
+
+
+def _add_acceptance(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "acceptance",
+        "the vendor's rules for commercial operators, against PyTorch in the same dtype; random calls then have the "
+        "inputs that the level asks for, and what is beyond a limit is run again with other seeds. The exit code is "
+        "that of these rules",
+    )
+    group.add_argument("--accept", metavar="LEVEL", help="L0, L1 or L2 (default with --report or --json: L2)")
+    group.add_argument("--report", type=Path, metavar="HTML", help="write the report as a page that needs nothing else")
+    group.add_argument("--json", type=Path, metavar="JSON", help="write the report as data, with every case")
+    group.add_argument(
+        "--repeats", type=int, default=3, metavar="N", help="calls that must give equal bits (default: 3)"
+    )
+    group.add_argument(
+        "--seeds",
+        type=int,
+        default=200,
+        metavar="N",
+        help="of a re-check, at least 200; 0 leaves it to --resume (default: 200)",
+    )
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
     from . import backends
     from .sweep.runner import sweep
 
-    cases, total = _cases(arguments)
+    settings = _settings(arguments)
+    cases, total = _cases(arguments, settings.level if settings else None)
     if arguments.list:
         for case in cases:
             print(case.id)
@@ -209,14 +235,47 @@ def _sweep(arguments: argparse.Namespace) -> int:
         raise ValueError("--resume: expected --out DIR with the results to continue")
     with backends.backend(arguments.backend):  # says at once that there is no such backend
         pass
-    reporter = _Reporter(total, arguments.quiet, arguments.backend)
+    if settings is None:
+        reporter = _Reporter(total, arguments.quiet, arguments.backend)
+        with reporter:
+            result = sweep(cases, arguments.backend, arguments.out, arguments.resume, reporter.add)
+        return reporter.finish(result)
+    return _accept(arguments, settings, cases, total)
+
+
+def _settings(arguments: argparse.Namespace) -> Any:
+    """The acceptance settings asked for, None for a sweep without."""
+    if not (arguments.accept or arguments.report or arguments.json):
+        return None
+    from .acceptance.examine import Settings
+
+    return Settings((arguments.accept or "L2").upper(), arguments.repeats, arguments.seeds)
+
+
+def _accept(arguments: argparse.Namespace, settings: Any, cases: Iterable[Any], total: int | None) -> int:
+    from .acceptance.examine import Examiner
+    from .acceptance.report import ReportWriter
+    from .sweep.runner import sweep
+
+    writer = ReportWriter(settings, arguments.backend, arguments.report, arguments.json)
+    reporter = _Reporter(total, arguments.quiet, arguments.backend, settings)
     with reporter:
-        result = sweep(cases, arguments.backend, arguments.out, arguments.resume, reporter.add)
-    return reporter.finish(result)
+        examiner = Examiner(settings)
+        result = sweep(
+            cases, arguments.backend, arguments.out, arguments.resume, reporter.add, examiner, rules=settings.level
+        )
+    code = reporter.finish(result)
+    summary = writer.write(result.records, arguments.command_line)
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in summary["verdicts"].items() if count)
+    print(f"{settings.level}: {summary['verdict']} ({verdicts or 'nothing was judged'})")
+    if code == INTERRUPTED or not verdicts:
+        return code
+    return OK if summary["verdict"] == "accepted" else FAILED
 
 
-def _cases(arguments: argparse.Namespace) -> tuple[Iterable[Any], int | None]:
-    """The calls asked for, and their number where it is known beforehand."""
+def _cases(arguments: argparse.Namespace, level: str | None) -> tuple[Iterable[Any], int | None]:
+    """The calls asked for, and their number where it is known beforehand; `level` is of acceptance."""
+    from .acceptance.cases import acceptance_cases
     from .sweep.cases import Case, case_from, cases_from_file, product
     from .sweep.generate import random_cases
 
@@ -244,7 +303,11 @@ def _cases(arguments: argparse.Namespace) -> tuple[Iterable[Any], int | None]:
     elif flags:
         cases = product(flags)
     else:
-        cases = random_cases(arguments.seed, arguments.count)
+        cases = (
+            acceptance_cases(level, arguments.seed, arguments.count)
+            if level
+            else random_cases(arguments.seed, arguments.count)
+        )
         if not arguments.filter:
             return cases, arguments.count
     chosen = [case for case in cases if not arguments.filter or case.matches(arguments.filter)]
@@ -258,11 +321,12 @@ def _cases(arguments: argparse.Namespace) -> tuple[Iterable[Any], int | None]:
 class _Reporter:
     """The progress bar, failures as they happen, and the tables at the end."""
 
-    def __init__(self, total: int | None, quiet: bool, backend: str) -> None:
+    def __init__(self, total: int | None, quiet: bool, backend: str, settings: Any = None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.backend = backend
+        self.settings = settings  # of acceptance
         self.quiet = quiet
         self.console = Console(highlight=False, markup=False, soft_wrap=True)
         columns = ("sweep", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
@@ -278,7 +342,13 @@ class _Reporter:
         self.bar.stop()
 
     def add(self, record: dict[str, Any], outcome: Any) -> None:
-        if record["status"] == "failed":
+        acceptance = record.get("acceptance")
+        if acceptance and acceptance["failures"]:
+            self.failed += 1
+            more = len(acceptance["failures"]) - 1
+            text = acceptance["failures"][0] + (f" (and {more} more)" if more else "")
+            self.console.print(f"NOT ACCEPTED {record['id']}\n  {text}\n  {self._reproduction(record)}")
+        elif record["status"] == "failed" and not acceptance:
             self.failed += 1
             self.console.print(f"FAILED {record['id']}\n  {record['message']}\n  {self._reproduction(record)}")
         elif record["status"] == "refused":
@@ -287,6 +357,10 @@ class _Reporter:
         self.bar.update(self.task, advance=1, description=failed)
 
     def _reproduction(self, record: dict[str, Any]) -> str:
+        if self.settings is not None:
+            from .acceptance.summary import command_of
+
+            return command_of(record, self.backend, self.settings)
         case = shlex.quote(json.dumps(record["case"], separators=(",", ":")))
         return f"npu-flash-attention sweep --backend {self.backend} --case {case}"
 

@@ -6,7 +6,8 @@
 `plain` is ordinary PyTorch attention in the same dtype (`sweep.plain`): an implementation may lose at most twice what
 PyTorch loses. Where plain is exact by luck (one key, a probability of 1) the floor remains: what one rounding of each
 intermediate that the operator itself prescribes may cost, to first order, element by element (`sweep.floors`).
-float64 is judged absolutely: 1e-9, relative for elements above 1. NaN and infinity are never within any budget.
+float64 is judged absolutely: 1e-9, relative for elements above 1. NaN and infinity are never within any budget, but for
+the infinity that an exact value beyond the range of the dtype rounds to.
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ def compare(
         return Comparison(name, 0.0, 0.0, 0.0)
     exact = got.dtype == torch.float64
     digits = 12 if exact else 9  # enough to see an error that is refused
-    got, golden = got.detach().double(), golden.detach().double()
+    golden = golden.detach().double()
+    rounded = golden.to(got.dtype)
+    overflow = rounded.isinf() & (got == rounded)  # the exact value is beyond the range of the dtype, and so is got
+    got = torch.where(overflow, golden, got.detach().double())
     if not bool(got.isfinite().all()):
         at = _index(int((~got.isfinite()).flatten().int().argmax()), got.shape)
         count = int((~got.isfinite()).sum())

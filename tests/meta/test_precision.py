@@ -145,3 +145,12 @@ def test_plain_pytorch_passes_its_own_standard(case: Case) -> None:
     comparisons = judge(inputs, results)
     assert [c.failure for c in comparisons if c.failure] == []
     assert max(c.ratio for c in comparisons) <= 0.5
+
+
+def test_infinity_is_right_where_the_exact_value_is_beyond_the_dtype() -> None:
+    golden = torch.tensor([70000.0, -1e6, 1.0], dtype=torch.float64)
+    ours = golden.to(torch.float16)
+    zeros = torch.zeros(3, dtype=torch.float64)
+    assert compare("out", ours, golden, ours, zeros).ok
+    assert not compare("out", -ours, golden, ours, zeros).ok
+    assert not compare("out", ours, torch.tensor([7.0, -1e6, 1.0], dtype=torch.float64), ours, zeros).ok

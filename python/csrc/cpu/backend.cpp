@@ -332,14 +332,21 @@ class BackwardRun {
 // Levels that this machine and ATEN_CPU_CAPABILITY allow, best first.
 std::vector<const Kernels*> AllowedKernels() {
   std::vector<const Kernels*> allowed;
-#if defined(NPU_FA_CPU_X86)
+#if defined(__x86_64__)
   const std::string capability = at::get_cpu_capability();
-  const bool avx512 = capability == "AVX512" && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl");
-  const bool avx2 = (avx512 || capability == "AVX2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  [[maybe_unused]] const bool avx512 = capability == "AVX512" && __builtin_cpu_supports("avx512f") &&
+                                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                                       __builtin_cpu_supports("avx512vl");
+  [[maybe_unused]] const bool avx2 = (capability == "AVX512" || capability == "AVX2") &&
+                                     __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+#if defined(NPU_FA_CPU_HAS_avx512_bf16)
   if (avx512 && __builtin_cpu_supports("avx512bf16")) allowed.push_back(&kKernels_avx512_bf16);
+#endif
+#if defined(NPU_FA_CPU_HAS_avx512)
   if (avx512) allowed.push_back(&kKernels_avx512);
+#endif
+#if defined(NPU_FA_CPU_HAS_avx2)
   if (avx2) allowed.push_back(&kKernels_avx2);
 #endif
   allowed.push_back(&kKernels_plain);

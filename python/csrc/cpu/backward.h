@@ -94,10 +94,10 @@ class GradientTile {
       V total = {};
       for (int64_t j = 0; j < tile.count; ++j) {
         const int64_t at = j * lanes.padded + l;
-        const V p = lane.Probability(LoadVector<V>(x_ + at));
+        const V x = LoadVector<V>(x_ + at);
         V dp = LoadVector<V>(dp_ + at);
         if (dropout) dp = Kept(j, l) ? dp * lane.weight : V{};
-        total += p == R{0} ? V{} : p * dp;
+        total += x == MinusInfinity<R>() ? V{} : lane.Probability(x) * dp;
       }
       R* delta = static_cast<R*>(call_.lane_delta) + lane_ + l;
       StoreVector(delta, LoadVector<V>(delta) + total);
@@ -120,19 +120,19 @@ class GradientTile {
  private:
   // What is constant along a vector of lanes.
   struct LaneVectors {
-    V factor, reference, inverse_sum, delta, weight;
+    V scale, maximum, inverse_sum, delta, weight;
 
     LaneVectors(const GradientTile& tile, int64_t l, bool modified) {
       const CpuCall& call = tile.call_;
       const int64_t lane = tile.lane_ + l;
-      factor = Splat((modified ? R{1} : static_cast<R>(call.problem->scale)) * kExpBase<R>);
-      reference = LoadVector<V>(static_cast<const R*>(call.lane_max) + lane) * kExpBase<R>;
+      scale = Splat(modified ? R{1} : static_cast<R>(call.problem->scale));
+      maximum = LoadVector<V>(static_cast<const R*>(call.lane_max) + lane);
       inverse_sum = LoadVector<V>(static_cast<const R*>(call.lane_inverse_sum) + lane);
       delta = LoadVector<V>(static_cast<const R*>(call.lane_delta) + lane);
       weight = Splat(static_cast<R>(KeptWeight(call.problem->dropout)));
     }
 
-    V Probability(V x) const { return ExpOf(x * factor - reference) * inverse_sum; }
+    V Probability(V x) const { return ExpOf(Rounded(x * scale) - maximum) * inverse_sum; }
   };
 
   auto Kept(int64_t j, int64_t l) const {
@@ -141,33 +141,30 @@ class GradientTile {
 
   template <bool kModified, bool kDropout>
   void Column(const LaneBlock& lanes, const Tile& tile, int64_t l) {
-    LaneVectors lane(*this, l, kModified);
+    const LaneVectors lane(*this, l, kModified);
     const int64_t width = lanes.padded;
-    if (LosesTheDifference<R>(lane.reference)) {
-      const R scale = kModified ? R{1} : static_cast<R>(call_.problem->scale);
-      SubtractFirst<R>(x_ + l, tile.count, width, scale,
-                       LoadVector<V>(static_cast<const R*>(call_.lane_max) + lane_ + l));
-      lane.reference = V{};
-      lane.factor = Splat(kExpBase<R>);
-    }
     const bool keep_ds = call_.dpse != nullptr;
     for (int64_t j = 0; j < tile.count; j += 2) {
       V p[2], ds[2];
 #pragma GCC unroll 2
       for (int i = 0; i < 2; ++i) {
         const int64_t at = (j + i) * width + l;
-        p[i] = lane.Probability(LoadVector<V>(x_ + at));
+        const V x = LoadVector<V>(x_ + at);
         V dp = LoadVector<V>(dp_ + at);
+        p[i] = lane.Probability(x);
         if constexpr (kDropout) {
           const auto kept = Kept(j + i, l);
           dp = kept ? dp * lane.weight : V{};
           ds[i] = p[i] * (dp - lane.delta);
-          if constexpr (kModified) ds[i] = p[i] == R{0} ? V{} : ds[i];
           p[i] = kept ? p[i] : V{};
         } else {
           ds[i] = p[i] * (dp - lane.delta);
-          // A hidden key may make dP NaN.
-          if constexpr (kModified) ds[i] = p[i] == R{0} ? V{} : ds[i];
+        }
+        if constexpr (kModified) {
+          // What a key holds that is hidden from the row stays out, and so does a NaN of the row.
+          const auto hidden = x == MinusInfinity<R>();
+          p[i] = hidden ? V{} : p[i];
+          ds[i] = hidden ? V{} : ds[i];
         }
         if (keep_ds) StoreVector(dp_ + at, ds[i]);
       }

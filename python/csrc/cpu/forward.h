@@ -13,6 +13,7 @@ namespace {
 // Keys of a tile: its scores (32 KiB of float32) and probabilities stay in the first cache while the softmax passes
 // over them twice.
 constexpr int64_t kForwardKeys = 128;
+constexpr int64_t kSummedKeys = 16;  // divides every tile
 
 // p -> right-hand operand: rows j and j + 1 of [keys][lanes], of which row_pair is the first, from lane l on.
 FA_INLINE void StorePair(BFloat16* row_pair, int64_t, int64_t l, Floats p0, Floats p1) {
@@ -171,33 +172,42 @@ class ForwardKernel {
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) top[i] = Maximum<R>(LoadVector<V>(x + (j + i) * width) * scale, top[i]);
     const V before = LoadVector<V>(block.m + l);
-    const V m = Maximum<R>(Maximum<R>(Maximum<R>(top[0], top[1]), Maximum<R>(top[2], top[3])), before);
+    V m = Maximum<R>(Maximum<R>(Maximum<R>(top[0], top[1]), Maximum<R>(top[2], top[3])), before);
+    if (AnyTrue<R>(m == -MinusInfinity<R>())) m = SeenNan(x, tile, width, scale, m);
     const V base = m == MinusInfinity<R>() ? V{} : m;  // so that exp(-inf - m) is 0, not NaN
-    V reference = base * kExpBase<R>;
-    R factor = scale * kExpBase<R>;
-    if (LosesTheDifference<R>(reference)) {
-      SubtractFirst<R>(x, tile.count, width, scale, base);
-      reference = V{};
-      factor = kExpBase<R>;
-    }
-    V sum0 = {}, sum1 = {};
-    for (int64_t j = 0; j < tile.count; j += 2) {
-      V p0 = ExpOf(LoadVector<V>(x + j * width) * factor - reference);
-      V p1 = ExpOf(LoadVector<V>(x + (j + 1) * width) * factor - reference);
-      sum0 += p0;
-      sum1 += p1;
-      if constexpr (kDropout) {
-        const uint32_t* words = modifiers_.kept + j / kKeysOfWord * kLanes + l;
-        p0 = BitMask(words, j % kKeysOfWord, R{}) ? p0 : V{};
-        p1 = BitMask(words, j % kKeysOfWord + 1, R{}) ? p1 : V{};
+    // Summed in short runs: a long one would round each term to the precision of the whole.
+    V sum = {};
+    for (int64_t run = 0; run < tile.count; run += kSummedKeys) {
+      V sum0 = {}, sum1 = {};
+      for (int64_t j = run; j < run + kSummedKeys; j += 2) {
+        V p0 = ExpOf(Rounded(LoadVector<V>(x + j * width) * scale) - base);
+        V p1 = ExpOf(Rounded(LoadVector<V>(x + (j + 1) * width) * scale) - base);
+        sum0 += p0;
+        sum1 += p1;
+        if constexpr (kDropout) {
+          const uint32_t* words = modifiers_.kept + j / kKeysOfWord * kLanes + l;
+          p0 = BitMask(words, j % kKeysOfWord, R{}) ? p0 : V{};
+          p1 = BitMask(words, j % kKeysOfWord + 1, R{}) ? p1 : V{};
+        }
+        StorePair(weights_ + j * width, width, l, p0, p1);
       }
-      StorePair(weights_ + j * width, width, l, p0, p1);
+      sum += sum0 + sum1;
     }
-    const V rescale = ExpOf((before - base) * kExpBase<R>);
+    const V rescale = ExpOf(before - base);
     StoreVector(rescale_ + l, rescale);
     StoreVector(block.m + l, m);
-    StoreVector(block.l + l, LoadVector<V>(block.l + l) * rescale + (sum0 + sum1));
+    StoreVector(block.l + l, LoadVector<V>(block.l + l) * rescale + sum);
     return AnyTrue<R>(rescale != R{1});
+  }
+
+  // The maximum passes over a NaN. Mostly the sum brings it back; not where the maximum is infinite, which makes NaN of
+  // any sum.
+  static V SeenNan(const R* x, const Tile& tile, int64_t width, R scale, V m) {
+    for (int64_t j = 0; j < tile.count; ++j) {
+      const V score = LoadVector<V>(x + j * width) * scale;
+      m = score == score ? m : score;
+    }
+    return m;
   }
 
   // A value that is NaN or infinite makes NaN of the rows that see it.
@@ -215,14 +225,15 @@ class ForwardKernel {
   void Finish(int64_t b) {
     const LaneBlock lanes(p_, s_, task_.kv_head, b);
     Block& block = blocks_[b - task_.block_begin];
-    R weight[kLanes];
-    for (int64_t l = 0; l < lanes.count; ++l) weight[l] = FinishLane(lanes, l, block);
+    R weight[kLanes], rest[kLanes];
+    for (int64_t l = 0; l < lanes.count; ++l) weight[l] = FinishLane(lanes, l, block, rest + l);
     if (block.started) {
-      for (int64_t l = lanes.count; l < lanes.padded; ++l) weight[l] = 0;
+      for (int64_t l = lanes.count; l < lanes.padded; ++l) weight[l] = rest[l] = 0;
       for (int64_t d = 0; d < p_.value_dim; ++d)
         for (int64_t l = 0; l < lanes.padded; l += kWidth<R>) {
           R* o = block.o + d * lanes.padded + l;
-          StoreVector(o, LoadVector<V>(o) * LoadVector<V>(weight + l));
+          const V sum = LoadVector<V>(o);
+          StoreVector(o, sum * LoadVector<V>(weight + l) + sum * LoadVector<V>(rest + l));
         }
       Transpose(block.o, p_.value_dim, lanes.padded, lanes.padded, result_, p_.value_dim);
     }
@@ -230,29 +241,30 @@ class ForwardKernel {
       In* out = static_cast<In*>(call_.out) + QueryOffset(p_.out, s_, lanes.head[l], lanes.row[l]);
       if (block.started && weight[l] != 0)
         ConvertRow(result_ + l * p_.value_dim, p_.value_dim, out);
-      else
-        std::memset(static_cast<void*>(out), 0, p_.value_dim * sizeof(In));
+      else  // nothing, or NaN of a sink that is the only one to be seen
+        for (int64_t d = 0; d < p_.value_dim; ++d) Narrow(weight[l] == weight[l] ? R{0} : weight[l], out + d);
     }
   }
 
   // Adds the sink, writes the statistics, and returns what the output is multiplied with; 0 for a row without keys.
-  R FinishLane(const LaneBlock& lanes, int64_t lane, const Block& block) {
+  // `rest` is what rounding took from it, of which every element of the row would have its share.
+  R FinishLane(const LaneBlock& lanes, int64_t lane, const Block& block, R* rest) {
     R m = block.m[lane], l = block.l[lane], rescale = 1;
+    if (l != l && m != -MinusInfinity<R>()) m = l;  // a NaN score: the maximum over vectors passed it by
     if (p_.has_sink) {
       const R sink = static_cast<const R*>(call_.sink)[lanes.head[lane]];
       const R before = m;
-      m = sink > m ? sink : m;
+      m = sink > m || sink != sink ? sink : m;
       const R reference = m == MinusInfinity<R>() ? R{0} : m;
       rescale = std::exp(before - reference);
       l = l * rescale + std::exp(sink - reference);
     }
     const bool empty = m == MinusInfinity<R>() && !(l != l);
-    R weight = empty ? R{0} : rescale * static_cast<R>(KeptWeight(p_.dropout)) / l;
+    const R whole = rescale * static_cast<R>(KeptWeight(p_.dropout)), weight = empty ? R{0} : whole / l;
+    *rest = empty || !(l < -MinusInfinity<R>()) ? R{0} : __builtin_fma(-weight, l, whole) / l;
     if (empty) {
       m = kEmptyRowMax;
       l = kEmptyRowSum;
-    } else if (l != l && m != static_cast<R>(__builtin_inf())) {
-      m = l;  // a NaN score: the maximum over vectors passed it by
     }
     const int64_t row = StatisticRow(p_, s_, lanes.head[lane], lanes.row[lane]) * kStatisticColumns;
     for (int64_t c = 0; c < kStatisticColumns; ++c) {

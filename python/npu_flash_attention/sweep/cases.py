@@ -26,6 +26,9 @@ BIASES = ("none", "BNSS", "1NSS", "BN1S", "1N1S", "tableB", "table1", "packed", 
 DROPOUTS = ("none", "generated", "external", "external_stream")
 MEMORIES = ("contiguous", "sliced", "transposed", "expanded", "fused", "last_strided")
 VALUES = ("normal", "uniform", "small", "outliers")
+# The distributions of acceptance, and inputs that no number is expected of.
+ACCEPTANCE_VALUES = ("uniform_tiny", "uniform_wide", "normal_shifted", "outliers_large")
+NOT_FINITE = ("all_nan", "all_inf", "all_minus_inf", "some_not_finite")
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "layout": LAYOUTS,
@@ -37,7 +40,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "pse": BIASES,
     "dropout": DROPOUTS,
     "memory": MEMORIES,
-    "values": VALUES,
+    "values": VALUES + ACCEPTANCE_VALUES + NOT_FINITE,
     "lengths_as": ("list", "tuple", "tensor"),
     "spelling": ("upper", "lower", "mixed"),
 }

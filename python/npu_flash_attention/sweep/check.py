@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from .. import api, backends, golden, rng
 from ..errors import AttentionError
 from ..precision import Comparison, compare
-from .cases import Case
+from .cases import NOT_FINITE, Case
 from .floors import floors
 from .inputs import Inputs, build
 from .plain import GRADIENT_OF, plain
@@ -31,24 +32,39 @@ class Outcome:
     seconds: float
     comparisons: list[Comparison] = dataclasses.field(default_factory=list)
     message: str = ""  # the first thing that is wrong
+    acceptance: dict[str, Any] | None = None  # by the rules of `acceptance`, where these were asked for
 
     @property
     def worst(self) -> Comparison | None:
         return max(self.comparisons, key=lambda c: c.ratio, default=None)
 
 
-def run(case: Case, backend: str) -> Outcome:
-    """Calls the operator on `backend`; never raises for what the operator does."""
+@dataclasses.dataclass
+class Evidence:
+    """What a case is judged by."""
+
+    inputs: Inputs
+    results: dict[str, Tensor]  # of the backend
+    by: References
+
+
+def run(case: Case, backend: str, accept: Callable[[Evidence, str], dict[str, Any] | None] | None = None) -> Outcome:
+    """Calls the operator on `backend`; never raises for what the operator does.
+
+    `accept` judges the same results by other rules; what it returns becomes the outcome's `acceptance`.
+    """
     start = time.perf_counter()
+    acceptance: dict[str, Any] | None = None
 
     def outcome(status: str, message: str = "", comparisons: list[Comparison] | None = None) -> Outcome:
-        return Outcome(case, status, time.perf_counter() - start, comparisons or [], message)
+        return Outcome(case, status, time.perf_counter() - start, comparisons or [], message, acceptance)
 
     try:
-        inputs = build(case, hidden=backend not in _MULTIPLY_HIDDEN)
-        with backends.backend(backend):
-            results = operator_results(inputs.on(getattr(backends.BACKENDS.get(backend), "device", "cpu")))
-        comparisons = judge(inputs, results, referee=backend == "golden")
+        inputs, results = call(case, backend)
+        by = references(inputs)
+        comparisons = judge(inputs, results, backend == "golden", by)
+        if accept is not None:
+            acceptance = accept(Evidence(inputs, results, by), backend)
     except AttentionError as error:
         return outcome("refused", f"AttentionError ({error.status}): {error}")
     except NotImplementedError as error:
@@ -60,8 +76,18 @@ def run(case: Case, backend: str) -> Outcome:
     return outcome("failed" if failures else "ok", failures[0] if failures else "", comparisons)
 
 
-def operator_results(inputs: Inputs) -> dict[str, Tensor]:
-    """Every result of forward and backward by name, on the host; those of the explicit grad op carry the prefix "grad."."""
+def call(case: Case, backend: str, autograd: bool = True) -> tuple[Inputs, dict[str, Tensor]]:
+    """The inputs of a case, on the host, and what a backend makes of them; see `operator_results`."""
+    inputs = build(case, hidden=backend not in _MULTIPLY_HIDDEN)
+    with backends.backend(backend):
+        return inputs, operator_results(inputs.on(getattr(backends.BACKENDS[backend], "device", "cpu")), autograd)
+
+
+def operator_results(inputs: Inputs, autograd: bool = True) -> dict[str, Tensor]:
+    """Every result of forward and backward by name, on the host; those of the explicit grad op carry "grad." before it.
+
+    Without `autograd` gradients come from the grad op alone, where there is one for the case.
+    """
     case = inputs.case
     leaves = {name: _leaf(tensor) for name, tensor in inputs.differentiable().items()}
     state = rng.get_rng_state()
@@ -71,10 +97,12 @@ def operator_results(inputs: Inputs) -> dict[str, Tensor]:
     finally:
         rng.set_rng_state(state)
     out, softmax_max, softmax_sum = forward[:3]
-    gradients = torch.autograd.grad(out, list(leaves.values()), inputs.dy)
     results = {"attention_out": out, "softmax_max": softmax_max, "softmax_sum": softmax_sum}
-    results |= {GRADIENT_OF[name]: grad for name, grad in zip(leaves, gradients, strict=True)}
-    if case.dropout != "external":  # the grad ops know no mask but the one that seed and offset name
+    explicit_too = case.dropout != "external"  # the grad ops know no mask but the one that seed and offset name
+    if autograd or not explicit_too:
+        gradients = torch.autograd.grad(out, list(leaves.values()), inputs.dy)
+        results |= {GRADIENT_OF[name]: grad for name, grad in zip(leaves, gradients, strict=True)}
+    if explicit_too:
         explicit = call_backward(inputs, out.detach(), softmax_max, softmax_sum, *forward[4:6])
         results |= {f"grad.{name}": tensor for name, tensor in explicit.items()}
     return {name: tensor.detach().cpu() for name, tensor in results.items()}
@@ -176,15 +204,19 @@ class References:
 
     exact: dict[str, Tensor]  # float64
     plain: dict[str, Tensor]  # of plain PyTorch in the case's dtype; none for float64
-    floor: dict[str, Tensor]
+    floor: dict[str, Tensor]  # nor where inputs are not finite
 
 
 def references(inputs: Inputs) -> References:
     exact = golden_results(inputs)
-    if inputs.query.dtype == torch.float64:
+    if inputs.query.dtype == torch.float64 or inputs.case.values in NOT_FINITE:
         return References(exact, {}, {})
-    clean = build(inputs.case, poison=False) if inputs.case.poison else inputs
-    return References(exact, plain(clean), floors(clean, exact))
+    return References(exact, plain(clean(inputs)), floors(clean(inputs), exact))
+
+
+def clean(inputs: Inputs) -> Inputs:
+    """The same without the NaN that a case hides where nobody looks."""
+    return build(inputs.case, poison=False) if inputs.case.poison else inputs
 
 
 def judge(
@@ -196,12 +228,13 @@ def judge(
     """
     by = by or references(inputs)
     comparisons = [_check_dtypes(inputs, results)]
+    if inputs.case.values in NOT_FINITE:  # there is no error to have a budget
+        return comparisons
     for name, got in results.items():
         base = name.removeprefix("grad.")
         comparisons.append(compare(name, got, by.exact[base], by.plain.get(base), by.floor.get(base)))
     if referee:
-        clean = build(inputs.case, poison=False) if inputs.case.poison else inputs
-        independent = plain(clean, torch.float64)
+        independent = plain(clean(inputs), torch.float64)
         comparisons += [compare(f"golden.{name}", by.exact[name], independent[name]) for name in by.exact]
     return comparisons
 

@@ -99,15 +99,7 @@ class _Builder:
         if self.fake is not None:
             with self.fake:
                 return torch.empty(shape, dtype=dtype or self.dtype)
-        values = torch.randn(shape, generator=self.generator, dtype=torch.float64)
-        if self.case.values == "uniform":
-            values = torch.rand(shape, generator=self.generator, dtype=torch.float64) * 2 - 1
-        elif self.case.values == "small":
-            values *= 1e-2
-        elif self.case.values == "outliers" and values.numel():
-            at = torch.randint(values.numel(), (max(1, values.numel() // 1000),), generator=self.generator)
-            values.view(-1)[at] *= 10
-        return values.to(dtype or self.dtype)
+        return contents(self.case.values, shape, self.generator).to(dtype or self.dtype)
 
     def shape(self, side: str, heads: int, dim: int) -> tuple[int, ...]:
         case = self.case
@@ -264,6 +256,29 @@ class _Builder:
         if case.dropout == "external_stream":
             return golden.dropout_bits(bits, case.seed, self.offset, keep_prob=case.keep_prob)
         return None
+
+
+def contents(values: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Float64 numbers of the distribution that `Case.values` names."""
+    numbers = torch.randn(shape, generator=generator, dtype=torch.float64)
+    if values.startswith("uniform"):
+        reach = {"uniform": 1.0, "uniform_tiny": 1e-3, "uniform_wide": 5.0}[values]
+        return torch.rand(shape, generator=generator, dtype=torch.float64) * (2 * reach) - reach
+    if values == "small":
+        numbers *= 1e-2
+    elif values == "normal_shifted":  # mean within +-100, deviation 1 to 25
+        mean, deviation = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
+        numbers = numbers * (1 + 24 * deviation) + (200 * mean - 100)
+    elif values in ("outliers", "outliers_large") and numbers.numel():
+        at = torch.randint(numbers.numel(), (max(1, numbers.numel() // 1000),), generator=generator)
+        numbers.view(-1)[at] *= 10 if values == "outliers" else 1000
+    elif values == "some_not_finite" and numbers.numel():
+        for bad in (torch.nan, torch.inf, -torch.inf):
+            at = torch.randint(numbers.numel(), (max(1, numbers.numel() // 100),), generator=generator)
+            numbers.view(-1)[at] = bad
+    elif values.startswith("all_"):
+        numbers.fill_({"all_nan": torch.nan, "all_inf": torch.inf, "all_minus_inf": -torch.inf}[values])
+    return numbers
 
 
 def lay_out(tensor: Tensor, memory: str) -> Tensor:

@@ -16,13 +16,13 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import torch
 
 from .. import __version__
 from .cases import Case, case_from, features
-from .check import Outcome, run
+from .check import Evidence, Outcome, run
 from .report import summary
 
 STATUSES = ("ok", "failed", "refused", "skipped")
@@ -46,12 +46,23 @@ class Run:
         return sum(record["status"] == status for record in self.records)
 
 
+class Accept(Protocol):
+    """Rules beside the package's own; see `check.run`."""
+
+    def __call__(self, evidence: Evidence, backend: str) -> dict[str, Any] | None: ...
+
+    def unfinished(self, record: dict[str, Any]) -> bool:
+        """Whether a case must run again although the results have it."""
+
+
 def sweep(
     cases: Iterable[Case],
     backend: str,
     out: Path | None = None,
     resume: bool = False,
     progress: Callable[[dict[str, Any], Outcome | None], None] | None = None,
+    accept: Accept | None = None,
+    rules: str = "",
 ) -> Run:
     """Runs the cases on a backend. An interrupt (Ctrl-C) ends the sweep and keeps what is done.
 
@@ -59,11 +70,14 @@ def sweep(
         out: folder for the results, made where missing; None keeps them in memory.
         resume: continue in a folder that has results; cases found there are not run again.
         progress: called with the record of each case, and its Outcome where it ran now.
+        accept: judges the results by further rules, see `check.run`; such a verdict is kept in the record.
+        rules: a name for these rules; results under others are not continued.
 
     Raises:
-        ResultsError: `out` has results and resume is False, or they are of another backend.
+        ResultsError: `out` has results and resume is False, or they are of another backend or under other rules.
     """
     header = {"backend": backend, "torch": torch.__version__, "version": __version__}
+    header |= {"rules": rules} if rules else {}
     done: dict[str, dict[str, Any]] = {}
     log: TextIO | None = None
     if out is not None:
@@ -72,10 +86,10 @@ def sweep(
     try:
         for case in cases:
             record, outcome = done.get(case.id), None
-            if record is not None:
+            if record is not None and not (accept and accept.unfinished(record)):
                 result.resumed += 1
             else:
-                outcome = run(case, backend)
+                outcome = run(case, backend, accept)
                 record = record_of(outcome)
                 if log is not None:
                     _append(log, record)
@@ -95,7 +109,7 @@ def sweep(
 def record_of(outcome: Outcome) -> dict[str, Any]:
     """An Outcome as JSON has it; infinity, which JSON lacks, becomes None."""
     worst = outcome.worst
-    return {
+    record = {
         "id": outcome.case.id,
         "status": outcome.status,
         "seconds": round(outcome.seconds, 4),
@@ -105,6 +119,7 @@ def record_of(outcome: Outcome) -> dict[str, Any]:
         "features": sorted(features(outcome.case)),
         "case": outcome.case.changed(),
     }
+    return record if outcome.acceptance is None else record | {"acceptance": outcome.acceptance}
 
 
 def _finite(value: float) -> float | None:
@@ -129,6 +144,8 @@ def _open_log(out: Path, header: dict[str, Any], resume: bool) -> tuple[TextIO, 
     first = records.pop(0).get("sweep", {}) if records else {}
     if first.get("backend") != header["backend"]:
         raise ResultsError(f"{path}: expected results of backend {header['backend']}, got {first.get('backend')}")
+    if first.get("rules") != header.get("rules"):
+        raise ResultsError(f"{path}: expected results under {header.get('rules')}, got {first.get('rules')}")
     with path.open("r+b") as file:
         file.truncate(intact)  # a line that was cut short by the end of its process
     return path.open("a", encoding="utf-8"), {record["id"]: record for record in records}
