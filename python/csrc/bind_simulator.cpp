@@ -98,7 +98,9 @@ py::dict Backward(const HostProblem& built, const py::dict& tensors, bool determ
   buffers.dk_rope = BufferOf(tensors, "dk_rope");
   buffers.dbias = BufferOf(tensors, "dpse");
   buffers.dsink = BufferOf(tensors, "dsink");
-  const ascend_sim::LaunchOptions options = OptionsOf(soc, checks, timeline, heads, warm_l2, contention, threads);
+  ascend_sim::LaunchOptions options = OptionsOf(soc, checks, timeline, heads, warm_l2, contention, threads);
+  // Sums of dpse alone may meet in any order: docs/kernels.md, limits.
+  if (checks && deterministic && buffers.dbias.bytes == 0) options.modes |= ascend_sim::kOrderedAtomics;
   ascend_sim::LaunchResult result;
   {
     const py::gil_scoped_release release;
