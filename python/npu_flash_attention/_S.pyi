@@ -53,6 +53,8 @@ def backward(
 ) -> dict[str, Any]:
     """Runs flash_attention_score_grad; `tensors`, result and errors as in forward.
 
+    With checks and without dpse, sums of the deterministic mode that nothing orders are faults.
+
     dq, dk, dv and their rope parts get the rows of every sequence, dsink all heads. dpse is float32, laid out as pse,
     and added to.
     """

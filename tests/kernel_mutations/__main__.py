@@ -16,8 +16,8 @@ def main() -> int:
         print(f"mutation: expected some of {', '.join(known)}, got {', '.join(unknown)}", file=sys.stderr)
         return 2
     chosen = [known[name] for name in sys.argv[1:]] or list(MUTATIONS)
-    kinds = {(mutation.dtype, mutation.backward) for mutation in chosen}
-    sound = [each for each in SOUND if (each.dtype, each.backward) in kinds]
+    kinds = {(mutation.dtype, mutation.backward, mutation.deterministic) for mutation in chosen}
+    sound = [each for each in SOUND if (each.dtype, each.backward, each.deterministic) in kinds]
     modules = build([*sound, *chosen])
     for each in sound:
         if answer := caught(each, modules[each.name]):

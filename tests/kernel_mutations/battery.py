@@ -39,6 +39,9 @@ CALLS = {
     "dropout at odd bits": _case(q_len=40, kv_len=301, dropout="generated", keep_prob=0.7),
     "sink": _case(q_len=40, kv_len=300, sink=True),
     "long keys": _case(q_len=20, kv_len=2500),
+    "tall blocks": _case(
+        heads=24, q_len=260, kv_len=500, head_dim=128, value_dim=128, mask="compressed", sparse_mode=3
+    ),
     "wide heads": _case(q_len=40, kv_len=100, head_dim=300, value_dim=260),
     "rope": _case(**_RAGGED, mask="compressed", sparse_mode=3, rope_dim=24, dtype="bfloat16"),
 }

@@ -14,9 +14,14 @@ KERNELS = compiled.ROOT / "op_kernel"
 _TYPES = {"float16": "half", "bfloat16": "bfloat16_t", "float32": "float"}
 # The kernels as they are.
 SOUND = tuple(
-    Mutation(f"sound_{dtype}_{'backward' if backward else 'forward'}", "nothing", "policy.h", "", "", backward, dtype)
-    for dtype in ("float16", "bfloat16")
-    for backward in (False, True)
+    Mutation(name, "nothing", "policy.h", "", "", backward, dtype, deterministic)
+    for name, backward, dtype, deterministic in (
+        ("sound_forward", False, "float16", False),
+        ("sound_backward", True, "float16", False),
+        ("sound_deterministic", True, "float16", True),
+        ("sound_forward_bfloat16", False, "bfloat16", False),
+        ("sound_backward_bfloat16", True, "bfloat16", False),
+    )
 )
 
 

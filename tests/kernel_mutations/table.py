@@ -14,6 +14,7 @@ class Mutation:
     replace: str
     backward: bool = False  # the battery runs the gradient
     dtype: str = "float16"  # the only one compiled
+    deterministic: bool = False  # in the deterministic mode of the backward
 
 
 FORWARD = (
@@ -214,8 +215,8 @@ BACKWARD = (
         "cores_not_awaited",
         "cores add to dK and dV before all have been cleared",
         "backward.h",
-        "outputs_.ClearSums(boxes_, number, numbers);\n    AscendC::SyncAll();",
-        "outputs_.ClearSums(boxes_, number, numbers);",
+        "outputs_.ClearSums(boxes_, arguments.sequences, number, numbers);\n    AscendC::SyncAll();",
+        "outputs_.ClearSums(boxes_, arguments.sequences, number, numbers);",
     ),
     Mutation(
         "gradient_barrier_missing",
@@ -228,7 +229,7 @@ BACKWARD = (
         "keys_stored_not_added",
         "dK and dV of a tile of keys are stored where they should be added",
         "backward_cube.h",
-        "key_count, columns, width, true);",
+        "key_count, columns, width, !first);",
         "key_count, columns, width, false);",
     ),
     Mutation(
@@ -249,15 +250,15 @@ BACKWARD = (
         "gradients_of_the_wrong_head",
         "dK and dV go to the key heads in turn",
         "backward_cube.h",
-        "SumRow(*tiling_, plan.block.sequence, KvHead(*problem_, plan.block.head), keys.begin)",
-        "SumRow(*tiling_, plan.block.sequence, plan.block.head % problem_->kv_heads, keys.begin)",
+        "SumRow(*problem_, *tiling_, block.sequence, kv_head, share, core_);",
+        "SumRow(*problem_, *tiling_, block.sequence, block.head % problem_->kv_heads, share, core_);",
     ),
     Mutation(
         "batches_added_up",
         "dK and dV of all batches land on the first",
         "backward_schedule.h",
-        "s.batch * s.kv_len + s.kv_start + key",
-        "s.kv_start + key",
+        "kv_head * t.kv_rows + s.batch * s.kv_len + s.kv_start;",
+        "kv_head * t.kv_rows + s.kv_start;",
     ),
     Mutation(
         "gradient_ring_too_short",
@@ -357,6 +358,21 @@ BACKWARD = (
         "bias_gradient.h",
         "AscendC::SetAtomicAdd<float>();",
         "",
+    ),
+    Mutation(
+        "sums_not_begun",
+        "the first products of a tile of keys are added to what was there",
+        "backward_cube.h",
+        "key_count, columns, width, !first);",
+        "key_count, columns, width, true);",
+    ),
+    Mutation(
+        "cores_share_a_sum",
+        "in deterministic mode all cores add to one sum",
+        "backward_schedule.h",
+        "(2 * core + which) * t.longest_kv",
+        "which * t.longest_kv",
+        deterministic=True,
     ),
 )
 BACKWARD = tuple(dataclasses.replace(mutation, backward=True) for mutation in BACKWARD)
