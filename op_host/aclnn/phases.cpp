@@ -241,6 +241,8 @@ aclnnStatus FirstPhase(const Call& call, uint64_t* workspace_size, aclOpExecutor
     return OK;
   } catch (const AttentionError& error) {
     return refuse(StatusOf(error), InHeaderWords(call, error.what()));
+  } catch (const LaunchError& error) {
+    return refuse(static_cast<aclnnStatus>(Status::kRuntimeError), error.what());
   } catch (const std::bad_alloc&) {
     constexpr aclnnStatus kCreateExecutor = 561101;
     return refuse(kCreateExecutor, "not enough host memory for the executor");

@@ -29,17 +29,18 @@ int64_t ElementBytes(aclDataType dtype) {
 }
 
 Sizes StridesOf(const TensorSpec& t) {
-  if (t.strides) return *t.strides;
-  Sizes strides(t.sizes.size(), 1);
+  Sizes strides = t.strides.value_or(Sizes());
+  strides.resize(t.sizes.size(), 1);  // a later change may have given the tensor another rank
+  if (t.strides) return strides;
   int64_t step = t.placement == Placement::kEverySecond ? 2 : 1;
   for (size_t i = t.sizes.size(); i-- > 0;) {
     // Transposed: the first axis is the fastest.
     const size_t axis = t.placement == Placement::kTransposed ? t.sizes.size() - 1 - i : i;
     strides[axis] = step;
     // Wild sizes may overflow; what they wrap to is as good as any other stride.
-    step = static_cast<int64_t>(static_cast<uint64_t>(step) *
-                                static_cast<uint64_t>(t.sizes[axis] > 0 ? t.sizes[axis] : 1));
-    if (t.placement == Placement::kPaddedRows && i + 1 == t.sizes.size()) step += 3;
+    uint64_t next = static_cast<uint64_t>(step) * static_cast<uint64_t>(t.sizes[axis] > 0 ? t.sizes[axis] : 1);
+    if (t.placement == Placement::kPaddedRows && i + 1 == t.sizes.size()) next += 3;
+    step = static_cast<int64_t>(next);
   }
   return strides;
 }

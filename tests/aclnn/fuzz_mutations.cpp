@@ -380,6 +380,11 @@ Result NoKeys(CallSpec& c, Random&) {
   c.zero_filled = true;
   return Expectation{{0}, ""};
 }
+Result PrefixBesideFullMask(CallSpec& c, Random& r) {
+  if (!c.Given("attenMask") || c.sparse_mode != 5) return {};
+  c.lists["prefix"] = r.Of<Sizes>({{-7}, {}, {1000, 1000, 1000}});
+  return Expectation{{0}, ""};
+}
 Result ScalarIsNull(CallSpec& c, Random&) {
   if (!c.backward() || c.Given("pse") || Rope(c)) return {};
   c.tensors["pse"] = {{}, ACL_INT64, Placement::kContiguous, ACL_FORMAT_ND, {}, 0, false};
@@ -446,6 +451,7 @@ const std::vector<NamedMutation>& Mutations() {
       FA_MUTATION(RopeRules),
       FA_MUTATION(NoQueries),
       FA_MUTATION(NoKeys),
+      FA_MUTATION(PrefixBesideFullMask),
       FA_MUTATION(ScalarIsNull),
   };
 #undef FA_MUTATION
