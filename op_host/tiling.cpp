@@ -47,23 +47,27 @@ bool Fits(Tiling& t, DType dtype) {
   t.value_piece = LargestPiece(128, kFractalSide, [&](int32_t piece) {
     return piece * t.value_width * bytes <= kL0SlotBytes && t.tile_rows * piece * bytes <= kL0SlotBytes;
   });
-  t.depth_piece = std::min(t.query_depth, kL0SlotBytes / (std::max(t.tile_rows, kKeyPiece) * bytes) / block * block);
-  if (t.value_piece == 0 || t.depth_piece == 0) return false;
-  // With two tiles of rows V stays until both have used it; with one each piece goes at once.
-  t.value_slot = t.tiles == 2 ? CeilDiv(t.stage_columns / t.value_piece, 2) : 1;
-  if (ForwardUbBytes(t, dtype) > kUbBytes) return false;
-  for (t.query_buffers = 2; t.query_buffers > 0; --t.query_buffers)
-    if (ForwardL1Bytes(t, dtype) <= kL1Bytes) return true;
+  if (t.value_piece == 0 || ForwardUbBytes(t, dtype) > kUbBytes) return false;
+  // With two tiles of rows V stays until both have used it; with one it is only loaded early.
+  const int32_t half_stage = std::max(1, CeilDiv(t.stage_columns / t.value_piece, 2));
+  for (t.key_piece = 128; t.key_piece >= 64; t.key_piece /= 2) {
+    t.depth_piece =
+        std::min(t.query_depth, kL0SlotBytes / (std::max(t.tile_rows, t.key_piece) * bytes) / block * block);
+    if (t.depth_piece == 0) continue;
+    for (t.value_slot = half_stage; t.value_slot > 0; t.value_slot -= t.tiles == 2 ? half_stage : 1)
+      for (t.query_buffers = 2; t.query_buffers > 0; --t.query_buffers)
+        if (ForwardL1Bytes(t, dtype) <= kL1Bytes) return true;
+  }
   return false;
 }
 
 // Blocks of `rows` rows and stages of `columns` columns, with the largest tile of the vector core that fits.
 bool FitsSomehow(Tiling& t, int32_t rows, int32_t columns, DType dtype) {
-  constexpr int32_t kTileElements = 8192;  // reductions of one tile repeat at most 255 times
-  constexpr int32_t kTallestTile = 128;    // of the cube
+  constexpr int32_t kTileElements = 12288;  // reductions of one tile repeat at most 255 times
+  constexpr int32_t kTallestTile = 128;     // of the cube
   for (const int32_t tiles : {1, 2}) {
     if (rows / tiles < kFractalSide || rows / tiles > kTallestTile) continue;
-    for (int32_t vector_rows = 32; vector_rows >= kBlockFloats; vector_rows /= 2) {
+    for (int32_t vector_rows = 48; vector_rows >= kBlockFloats; vector_rows -= kBlockFloats) {
       if (vector_rows * columns > kTileElements || vector_rows > std::max(kFractalSide, rows / 2)) continue;
       t.tile_rows = rows / tiles;
       t.tiles = tiles;
@@ -79,14 +83,20 @@ bool FitsSomehow(Tiling& t, int32_t rows, int32_t columns, DType dtype) {
 // price for each stage, and the stages in which the pipeline fills and drains. Rates are those of the platform file and
 // the manual; the vector unit's passes and the prices were read off the simulator's timeline.
 double EstimatedCycles(const HostProblem& built, Tiling& t) {
-  constexpr double kReadRate = 110, kWriteRate = 86, kCubeMacs = 4096, kVectorPlain = 0.07, kVectorModified = 0.16;
-  constexpr double kStagePrice = 1500, kFill = 3, kMeeting = 1000, kPartPrice = 700;
+  constexpr double kReadRate = 110, kWriteRate = 86, kCubeMacs = 4096, kVectorPlain = 0.116, kVectorModified = 0.246;
+  constexpr double kTilePlain = 280, kTileModified = 600,
+                   kTileOfSlabs = 70;  // what its vector instructions cost to start
+  constexpr double kStagePrice = 1100, kFill = 2, kMeeting = 1000, kPartPrice = 700;
   const double bytes = ElementBytes(built.problem.dtype), rows = BlockRows(t), columns = t.stage_columns;
   const double busiest = static_cast<double>(ShareBlocks(built, t)) * rows;
   const double written = 4 + bytes + 4 * t.value_width / columns;  // a score: S, P, X
   const double read = written + (t.query_depth + t.value_width) * bytes / rows;
   const double cube = (t.query_depth + t.value_width) / kCubeMacs * (bytes == 4 ? 4 : 1);
-  const double vector = (t.policy % 2 == 1 ? kVectorModified : kVectorPlain) * 2 * VectorCoreRows(t) / rows;
+  const bool modified = t.policy % 2 == 1;
+  const double vector_rows = VectorCoreRows(t), tiles = CeilDiv(VectorCoreRows(t), t.vector_rows);
+  const double tile_price = (modified ? kTileModified : kTilePlain) + (columns > kSlabColumns ? kTileOfSlabs : 0);
+  const double vector =
+      ((modified ? kVectorModified : kVectorPlain) * vector_rows + tiles * tile_price / columns) / rows;
   const double a_score = std::max({read / kReadRate, written / kWriteRate, cube, vector});
   double cycles =
       busiest * (a_score + kStagePrice / (rows * columns)) + kFill * (rows * columns * a_score + kStagePrice);
@@ -107,6 +117,22 @@ int64_t MostStages(const HostProblem& built, const Tiling& t) {
     }
   }
   return CeilDiv64(widest, t.stage_columns);
+}
+
+// Does a block leave a fractal of rows or values, or columns that are computed, unfilled?
+bool Ragged(const HostProblem& built, const Tiling& t) {
+  if (built.problem.value_dim % kFractalSide != 0) return true;
+  for (const Sequence& s : built.sequences) {
+    if (s.q_len % kFractalSide != 0) return true;
+    for (int64_t block = 0; block < BlocksPerHead(t, s); ++block) {
+      const Range span = StageSpan(t, s, RowsOf(t, s, block));
+      if (span.begin == span.end) continue;
+      const int64_t in_last_stage = (span.end - span.begin - 1) % t.stage_columns + 1;
+      const Slabs slabs = SlabsOf(in_last_stage);
+      if (in_last_stage != slabs.count * slabs.columns) return true;
+    }
+  }
+  return false;
 }
 
 // Tries to cut the columns of each block into parts; leaves the best way in `t`, and returns its cycles.
@@ -170,7 +196,7 @@ int64_t ShareBlocks(const HostProblem& built, Tiling& t) {
 
 int64_t ForwardL1Bytes(const Tiling& t, DType dtype) {
   const int64_t query = int64_t{t.query_buffers} * BlockRows(t) * t.query_depth;
-  const int64_t key = 2 * int64_t{kKeyPiece} * t.query_depth;
+  const int64_t key = 2 * int64_t{t.key_piece} * t.query_depth;
   const int64_t probability = 2 * int64_t{t.tile_rows} * t.value_piece;
   const int64_t value = 2 * int64_t{t.value_slot} * t.value_piece * t.value_width;
   return (query + key + probability + value) * ElementBytes(dtype);
@@ -182,7 +208,7 @@ int64_t ForwardUbBytes(const Tiling& t, DType dtype) {
   const int64_t tile = int64_t{t.vector_rows} * t.stage_columns;
   const int64_t box = std::max<int64_t>(BoxElements(t) * bytes, 2 * padded * kBlockBytes);
   if (box > BoxElements(t) * bytes) return INT64_MAX;  // the statistics of a block go through a box
-  const int64_t boxes = 2 * BoxElements(t) * (4 + bytes);
+  const int64_t boxes = BoxElements(t) * (2 * 4 + kForwardOutboxes * bytes);
   const int64_t softmax = (3 * kRingSlots + 2) * padded * 4 + tile / 2 + TallestVectorTile(t) * (kBlockBytes + 256) +
                           padded * kBlockBytes + 2 * kBlockBytes + rows * t.value_width * 4;
   int64_t modifiers = 3 * (tile / 8) + 4 * kSlabColumns;
@@ -224,6 +250,7 @@ Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int
           p.head_dim, " and ", p.value_dim);
 
   if (t.parts > 1) t.partial_bytes = CheckedProduct("workspace", {Blocks(built, t), PartialElements(t), 4});
+  t.ragged = Ragged(built, t);
   if (cores > 0) t.cores = cores;
   const int64_t slots = CheckedProduct("workspace", {kRingSlots, ScoreSlotElements(t), 4 + ElementBytes(p.dtype)});
   const int64_t products = CheckedProduct("workspace", {kRingSlots, ProductSlotElements(t), 4});

@@ -54,7 +54,7 @@ class ForwardCube {
 
  private:
   // Scores of one stage beside the products of an earlier one, a tile of each in turn: scores keep Fixpipe busy,
-  // products the cube.
+  // products the cube. The first products have to wait for their P, so all scores come before them.
   FA_INLINE void Interleave(int64_t scores, int64_t products) {
     const int32_t score_steps = Computes(scores) ? ScoreSteps(stages_[scores]) : 0;
     const int32_t product_steps = Computes(products) ? ProductSteps(stages_[products]) : 0;
@@ -63,7 +63,8 @@ class ForwardCube {
     for (int32_t step = 0; step < Larger(score_steps, 1); ++step) {
       if (step < score_steps) Scores(scores, step);
       if (step + 1 == score_steps) AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_FIX>(kScoresReady);
-      const int32_t due = (step + 1) * product_steps / Larger(score_steps, 1);
+      const int32_t due =
+          products == 0 && step + 1 < score_steps ? 0 : (step + 1) * product_steps / Larger(score_steps, 1);
       for (; done < due; ++done) {
         if (done == 0) AscendC::CrossCoreWaitFlag(kProbabilitiesReady);
         Products(products, done);
@@ -74,31 +75,40 @@ class ForwardCube {
   FA_INLINE bool Computes(int64_t n) { return n >= 0 && n < known_ && stages_[n].Computes(); }
   FA_INLINE int32_t ScoreSteps(const Stage& stage) const {
     const Slabs slabs = SlabsOf(stage.columns.end - stage.columns.begin);
-    return slabs.count * slabs.columns / kKeyPiece;
+    return slabs.count * slabs.columns / tiling_->key_piece * l1_.TilesOf(stage.block);
   }
   FA_INLINE int32_t ProductSteps(const Stage& stage) const { return l1_.ValuePieces(stage) * l1_.TilesOf(stage.block); }
 
-  // S of all rows and kKeyPiece columns, a tile of rows after the other.
-  FA_INLINE void Scores(int64_t n, int32_t piece) {
+  // S of one tile of rows and one piece of columns, in up to two results. All tiles share a piece of K in L0B.
+  FA_INLINE void Scores(int64_t n, int32_t step) {
     const Stage& stage = stages_[n];
-    const int32_t tiles = l1_.TilesOf(stage.block);
-    const bool shared = tiling_->depth_piece == tiling_->query_depth;  // K stays in L0B for all tiles
-    if (piece == 0 && stage.first) l1_.LoadQuery(stage.block);
-    l1_.LoadKeys(stage, piece);
-    for (int32_t tile = 0; tile < tiles; ++tile) {
-      const int32_t rows = l1_.TileRows(stage.block, tile);
-      for (int32_t begin = 0; begin < tiling_->query_depth; begin += tiling_->depth_piece) {
-        const int32_t depth = Smaller(tiling_->depth_piece, tiling_->query_depth - begin);
-        LoadLeft(cube_.NextLeft(), l1_.Query(tile), tiling_->tile_rows, tiling_->query_depth, rows, begin, depth);
-        if (tile == 0 || !shared) LoadRightByColumns(cube_.NextRight(), l1_.Keys(), kKeyPiece, begin, depth);
-        cube_.Multiply(score_tile_, rows, kKeyPiece, depth, begin == 0, shared && tile + 1 < tiles);
+    const int32_t tiles = l1_.TilesOf(stage.block), piece = step / tiles, tile = step % tiles;
+    const int32_t rows = l1_.TileRows(stage.block, tile), keys = tiling_->key_piece;
+    const int32_t upper = Smaller(rows, Cube<T>::kScoreBytes / 4 / keys);
+    const bool shared = tiling_->depth_piece == tiling_->query_depth;
+    if (step == 0 && stage.first) l1_.LoadQuery(stage.block);
+    if (tile == 0) l1_.LoadKeys(stage, piece);
+    const GlobalTensor<float> gm = handoff_.Scores(n)[InSlot(tile, piece * keys)];
+    if (rows <= upper) score_result_ ^= 1;  // two results take both
+    for (int32_t begin = 0; begin < tiling_->query_depth; begin += tiling_->depth_piece) {
+      const int32_t depth = Smaller(tiling_->depth_piece, tiling_->query_depth - begin);
+      LoadLeft(cube_.NextLeft(), l1_.Query(tile), tiling_->tile_rows, tiling_->query_depth, rows, begin, depth);
+      if (tile == 0 || !shared) {
+        LoadRightByColumns(cube_.NextRight(), l1_.Keys(), keys, begin, depth);
+      } else {
+        cube_.ReuseRight();
       }
-      cube_.Store(handoff_.Scores(n)[InSlot(tile, piece * kKeyPiece)], score_tile_, rows, kKeyPiece,
-                  SlabPitch(*tiling_));
-      score_tile_ ^= 1;
+      cube_.BeginProduct();
+      for (int32_t row = 0; row < rows; row += upper) {
+        const int32_t count = Smaller(upper, rows - row), result = score_result_ ^ (row > 0 ? 1 : 0);
+        cube_.MultiplyRows(result, row * depth, count, keys, depth, begin == 0);
+        if (begin + depth < tiling_->query_depth) continue;
+        cube_.Store(gm[row * SlabPitch(*tiling_)], result, count, keys, SlabPitch(*tiling_));
+      }
+      cube_.EndProduct(shared && tile + 1 < tiles);
     }
-    l1_.ReleaseKeys();
-    if (stage.last && piece + 1 == ScoreSteps(stage)) l1_.ReleaseQuery();
+    if (tile + 1 == tiles) l1_.ReleaseKeys();
+    if (stage.last && step + 1 == ScoreSteps(stage)) l1_.ReleaseQuery();
   }
 
   // X (+)= P V of one tile of rows and one piece of columns.
@@ -166,7 +176,7 @@ class ForwardCube {
   int64_t value_stage_ = 0;
   int32_t value_piece_ = 0;  // the piece of V to be loaded next
   bool value_slot_free_[2] = {true, true};
-  int32_t score_tile_ = 0;
+  int32_t score_result_ = 0;
 };
 
 template <class P>

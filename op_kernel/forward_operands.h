@@ -22,13 +22,13 @@ class ForwardOperands {
     const Tiling& t = *tiling_;
     Arena<AscendC::TPosition::A1> l1;
     l1.Init(pipe, kL1Bytes);
-    ClearL1<T>(l1);
+    if (t.ragged) ClearL1<T>(l1);
     for (int32_t i = 0; i < t.query_buffers; ++i) {
       q_[i] = l1.template Take<T>(BlockRows(t) * t.query_depth);
       AscendC::SetFlag<HardEvent::MTE1_MTE2>(kQueryEvent + i);
     }
     for (int32_t i = 0; i < 2; ++i) {
-      k_[i] = l1.template Take<T>(kKeyPiece * t.query_depth);
+      k_[i] = l1.template Take<T>(t.key_piece * t.query_depth);
       p_[i] = l1.template Take<T>(t.tile_rows * t.value_piece);
       v_[i] = l1.template Take<T>(t.value_slot * t.value_piece * t.value_width);
       AscendC::SetFlag<HardEvent::MTE1_MTE2>(kKeyEvent + i);
@@ -68,17 +68,17 @@ class ForwardOperands {
   }
   FA_INLINE void ReleaseQuery() { AscendC::SetFlag<HardEvent::MTE1_MTE2>(kQueryEvent + query_slot_); }
 
-  // kKeyPiece rows of K; those behind the last column keep what was there.
+  // A piece of K; rows behind the last column keep what was there.
   FA_INLINE void LoadKeys(const Stage& stage, int32_t piece) {
     key_slot_ ^= 1;
     AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kKeyEvent + key_slot_);
-    const int64_t column = stage.columns.begin + piece * kKeyPiece;
-    const int32_t columns = static_cast<int32_t>(Min(kKeyPiece, stage.columns.end - column));
+    const int64_t column = stage.columns.begin + piece * tiling_->key_piece;
+    const int32_t columns = static_cast<int32_t>(Min(tiling_->key_piece, stage.columns.end - column));
     if (columns > 0) {
       const Sequence& s = stage.block.sequence;
       const int64_t head = KvHead(*problem_, stage.block.head);
       LoadWithRope(Keys(), key_, problem_->k, key_rope_, problem_->k_rope, KeyOffset(problem_->k, s, head, column),
-                   KeyOffset(problem_->k_rope, s, head, column), columns, kKeyPiece);
+                   KeyOffset(problem_->k_rope, s, head, column), columns, tiling_->key_piece);
     }
     HandOver(kKeyEvent + key_slot_);
   }

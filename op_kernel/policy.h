@@ -49,12 +49,12 @@ static_assert(kRingSlots > kScoresAhead && kRingSlots > kProductsBehind, "a slot
 // the vector unit, and one broadcast of the row maximum serves all of them.
 constexpr int32_t kSlabColumns = 512;
 
-// Columns of one score product: 128 rows x 64 columns of fp32 fill a quarter of L0C, which leaves room for a second
-// one and for the 128 x 128 accumulator of P V.
-constexpr int32_t kKeyPiece = 64;
-
 // Columns are computed in multiples of this: the bits of a compare of so many floats are 32 bytes.
 constexpr int32_t kCompareColumns = 256;
+
+// The forward's vector cores store P while they work on the next tile up to its own P: one buffer is enough, and the
+// room goes into larger tiles, which start fewer instructions.
+constexpr int32_t kForwardOutboxes = 1;
 
 constexpr int32_t kL1Bytes = 512 * 1024;
 constexpr int32_t kUbBytes = 184 * 1024;  // Select with a scalar keeps the last 8 KiB of UB to itself

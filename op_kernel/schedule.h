@@ -20,6 +20,7 @@ struct Tiling {
   int32_t stage_columns;            // columns between two rescalings of O, a multiple of kCompareColumns
   int32_t value_piece;              // columns of P in one product P V
   int32_t value_slot;               // pieces of V in one of the two slots of L1
+  int32_t key_piece;                // columns of scores in one product Q K^T
   int32_t depth_piece;              // elements of head_dim in one product Q K^T
   int32_t query_depth;              // head_dim and rope_dim, each rounded up to 32 bytes
   int32_t value_width;              // value_dim rounded up to a fractal
@@ -27,6 +28,7 @@ struct Tiling {
   int32_t query_buffers;            // blocks of Q that L1 holds
   int32_t parts = 1;                // blocks that share their rows, at most
   int32_t part_stages = INT32_MAX;  // stages of each of them
+  int32_t ragged;                   // some tiles are not full: L1 is cleared first
   float scale;
   float inverse_keep;  // 1 / keep_prob; 1 without dropout
   int64_t workspace_per_core;

@@ -1,4 +1,5 @@
-// The double buffers of a vector core: fp32 tiles in, tiles of the element type out; and its writer of statistics.
+// The buffers of a vector core: fp32 tiles in, two of them, tiles of the element type out; and its writer of
+// statistics.
 //
 // Events 0 and 1 of MTE2/V guard the inbox, of V/MTE3 the outbox.
 #pragma once
@@ -15,22 +16,23 @@ class VectorBoxes {
     const int32_t elements = BoxElements(t);
     // Rows of O that fit into a box.
     rows_ = Smaller(elements / t.value_width / kBlockFloats * kBlockFloats, kMaxRepeats / kBlockFloats * kBlockFloats);
-    Init(ub, elements);
+    Init(ub, elements, kForwardOutboxes);
   }
   template <class UbArena>
-  FA_INLINE void Init(UbArena& ub, int32_t elements) {
+  FA_INLINE void Init(UbArena& ub, int32_t elements, int32_t outboxes = 2) {
+    outboxes_ = outboxes;
     for (int32_t i = 0; i < 2; ++i) {
       in_[i] = ub.template Take<float>(elements);
-      out_[i] = ub.template Take<T>(elements);
       AscendC::SetFlag<HardEvent::V_MTE2>(i);
+    }
+    for (int32_t i = 0; i < outboxes_; ++i) {
+      out_[i] = ub.template Take<T>(elements);
       AscendC::SetFlag<HardEvent::MTE3_V>(i);
     }
   }
   FA_INLINE void Finish() {
-    for (int32_t i = 0; i < 2; ++i) {
-      AscendC::WaitFlag<HardEvent::V_MTE2>(i);
-      AscendC::WaitFlag<HardEvent::MTE3_V>(i);
-    }
+    for (int32_t i = 0; i < 2; ++i) AscendC::WaitFlag<HardEvent::V_MTE2>(i);
+    for (int32_t i = 0; i < outboxes_; ++i) AscendC::WaitFlag<HardEvent::MTE3_V>(i);
   }
   FA_INLINE int32_t Rows() const { return rows_; }
 
@@ -64,7 +66,7 @@ class VectorBoxes {
   }
   FA_INLINE void EndStore() {
     AscendC::SetFlag<HardEvent::MTE3_V>(out_slot_);
-    out_slot_ ^= 1;
+    out_slot_ = (out_slot_ + 1) % outboxes_;
   }
   FA_INLINE void EndCompute() {
     Release();
@@ -74,7 +76,7 @@ class VectorBoxes {
  private:
   LocalTensor<float> in_[2];
   LocalTensor<T> out_[2];
-  int32_t in_slot_ = 0, out_slot_ = 0, rows_ = 0;
+  int32_t in_slot_ = 0, out_slot_ = 0, outboxes_ = 2, rows_ = 0;
 };
 
 // Writes softmax_max and softmax_sum of a finished block through the outbox.

@@ -152,6 +152,7 @@ py::dict ForwardTiling(const HostProblem& built, const std::string& soc, int cor
   FA_FIELD(query_buffers);
   FA_FIELD(parts);
   FA_FIELD(part_stages);
+  FA_FIELD(key_piece);
   FA_FIELD(workspace_per_core);
 #undef FA_FIELD
   out["first_block"] = std::vector<int64_t>(t.first_block, t.first_block + t.cores + 1);

@@ -57,8 +57,8 @@ FORWARD = (
         "last_key_lost",
         "the last key of a piece is not loaded",
         "forward_operands.h",
-        "Min(kKeyPiece, stage.columns.end - column)",
-        "Min(kKeyPiece, stage.columns.end - column) - 1",
+        "Min(tiling_->key_piece, stage.columns.end - column)",
+        "Min(tiling_->key_piece, stage.columns.end - column) - 1",
     ),
     Mutation(
         "value_beyond_the_end",
