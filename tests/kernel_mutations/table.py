@@ -360,13 +360,6 @@ BACKWARD = (
         "",
     ),
     Mutation(
-        "sums_not_begun",
-        "the first products of a tile of keys are added to what was there",
-        "backward_cube.h",
-        "key_count, columns, width, !first);",
-        "key_count, columns, width, true);",
-    ),
-    Mutation(
         "cores_share_a_sum",
         "in deterministic mode all cores add to one sum",
         "backward_schedule.h",
