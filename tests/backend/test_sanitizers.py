@@ -31,7 +31,6 @@ def library(name: str) -> str | None:
 
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(NativeBackend().unavailable() is not None, reason=str(NativeBackend().unavailable())),
     pytest.mark.skipif(not all(map(library, LIBRARIES)), reason="no compiler with address and undefined sanitizers"),
     pytest.mark.skipif(not (ROOT / "CMakeLists.txt").exists(), reason="no sources"),
