@@ -114,7 +114,13 @@ def cross_entropy(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def train(
-    name: str, attention: Attention, tokens: Tensor, vocabulary: int, steps: int, console: Console
+    name: str,
+    attention: Attention,
+    tokens: Tensor,
+    vocabulary: int,
+    steps: int,
+    console: Console,
+    validation_batches: int = 8,
 ) -> tuple[CharacterModel, list[float], float, float]:
     """The trained model, its loss at each step, its loss on held-out text, and the seconds it took."""
     torch.manual_seed(1)
@@ -140,7 +146,8 @@ def train(
     seconds = time.perf_counter() - start
     model.eval()
     with torch.no_grad():
-        validation = sum(cross_entropy(model, batch_of(held_out, data)).item() for _ in range(8)) / 8
+        held_out_losses = [cross_entropy(model, batch_of(held_out, data)).item() for _ in range(validation_batches)]
+        validation = sum(held_out_losses) / max(validation_batches, 1)
     return model, losses, validation, seconds
 
 
@@ -182,6 +189,9 @@ def main() -> None:
     parser.add_argument(
         "--backend", default=None, help="backend of npu_fusion_attention (default: chosen for each call)"
     )
+    parser.add_argument(
+        "--simulator-steps", type=int, default=3, help="steps that the kernels repeat on the simulated chip (default 3)"
+    )
     options = parser.parse_args()
     console = Console(highlight=False)
     tokens, vocabulary = load_text(options.text)
@@ -194,6 +204,9 @@ def main() -> None:
     _, eager_losses, eager_validation, eager_seconds = train(
         "eager", eager_attention, tokens, vocabulary, options.steps, console
     )
+    with nfa.backend("simulator"):
+        steps = min(options.simulator_steps, options.steps)
+        simulated = train("chip", fused_attention, tokens, vocabulary, steps, console, validation_batches=0)
     early = max(abs(a - b) for a, b in zip(losses[:20], eager_losses[:20], strict=True))
     table = Table(title="npu_fusion_attention against eager attention, same weights, batches and dropout bits")
     table.add_column("")
@@ -203,6 +216,10 @@ def main() -> None:
     table.add_row("loss at the last step", f"{losses[-1]:.4f}", f"{eager_losses[-1]:.4f}")
     table.add_row("loss on held-out text", f"{validation:.4f}", f"{eager_validation:.4f}")
     table.add_row("largest difference in the first 20 steps", f"{early:.1e}", "")
+    if steps > 0:
+        apart = max(abs(a - b) for a, b in zip(simulated[1], losses, strict=False))
+        table.add_row(f"{steps} steps on the simulated chip: difference", f"{apart:.1e}", "")
+        table.add_row("their seconds", f"{simulated[3]:.1f}", "")
     table.add_row("backend", taken_by, "torch")
     table.add_row("seconds", f"{seconds:.1f}", f"{eager_seconds:.1f}")
     for quantity, error in errors.items():
