@@ -212,8 +212,8 @@ PYBIND11_MODULE(_simulator, module) {
            py::arg("checks") = true, py::arg("timeline") = false, py::arg("threads") = 0,
            py::arg("soc") = "Ascend910B2", py::arg("kernel_type") = "auto", py::arg("tiling_key") = 0,
            py::arg("uninitialised") = std::vector<size_t>{}, py::arg("heads") = true, py::arg("launch_cost") = false,
-           py::arg("warm_l2") = false, py::arg("contention") = true,
-           py::arg("ordered_atomics") = false, py::arg("drop") = std::vector<std::pair<std::string, int>>{},
+           py::arg("warm_l2") = false, py::arg("contention") = true, py::arg("ordered_atomics") = false,
+           py::arg("drop") = std::vector<std::pair<std::string, int>>{},
            "Runs extern \"C\" kernel `name`, whose parameters are GM addresses, on C-contiguous numpy arrays (None: a\n"
            "null address). Arrays that are not writeable may not be written; the contents of args[i] for i in\n"
            "`uninitialised` count as never written. `drop` lists (file name, line) of flags and barriers to leave out, "
