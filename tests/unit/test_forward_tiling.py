@@ -68,11 +68,11 @@ def check_memory(case: Case, tiling: dict[str, Any]) -> None:
     assert t["tiles"] in (1, 2) and rows % 16 == 0 and 16 <= rows <= 128
     assert 256 <= t["stage_columns"] <= 1024 and t["stage_columns"] % 256 == 0
     assert t["l1_bytes"] <= 512 * KI and t["ub_bytes"] <= 184 * KI
-    assert max(rows, 64) * t["depth_piece"] * size <= 32 * KI and t["depth_piece"] % block == 0
+    assert max(rows, t["key_piece"]) * t["depth_piece"] * size <= 32 * KI and t["depth_piece"] % block == 0
     assert max(rows, width) * t["value_piece"] * size <= 32 * KI and rows * width * 4 <= 64 * KI
-    l1 = t["query_buffers"] * t["tiles"] * rows * depth + 2 * 64 * depth + 2 * rows * t["value_piece"]
+    l1 = t["query_buffers"] * t["tiles"] * rows * depth + 2 * t["key_piece"] * depth + 2 * rows * t["value_piece"]
     assert l1 * size <= 512 * KI
-    assert t["vector_rows"] >= 8 and t["vector_rows"] * t["stage_columns"] <= 8192
+    assert t["vector_rows"] >= 8 and t["vector_rows"] * t["stage_columns"] <= 255 * 64  # repeats
     assert t["workspace_per_core"] % 512 == 0
     assert t["workspace_per_core"] >= 3 * t["tiles"] * rows * (t["stage_columns"] * (4 + size) + width * 4)
 
