@@ -87,15 +87,14 @@ aclError aclrtGetCurrentContext(aclrtContext* context) {
 
 aclError aclrtSetSysParamOpt(aclSysParamOpt opt, int64_t value) {
   const char* const api = __func__;
-  return WithProcess(
-      api, {}, [&](Process& process, Process::Lock&) { return SetOption(api, &process.options, opt, value); });
+  return WithProcess(api, {},
+                     [&](Process& process, Process::Lock&) { return SetOption(api, &process.options, opt, value); });
 }
 
 aclError aclrtGetSysParamOpt(aclSysParamOpt opt, int64_t* value) {
   const char* const api = __func__;
-  return WithProcess(api, {{"value", value}}, [&](Process& process, Process::Lock&) {
-    return GetOption(api, process.options, opt, value);
-  });
+  return WithProcess(api, {{"value", value}},
+                     [&](Process& process, Process::Lock&) { return GetOption(api, process.options, opt, value); });
 }
 
 aclError aclrtCtxSetSysParamOpt(aclSysParamOpt opt, int64_t value) {
