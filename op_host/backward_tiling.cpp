@@ -99,6 +99,7 @@ int64_t BackwardUbBytes(const BackwardTiling& t, DType dtype) {
 
 BackwardTiling MakeBackwardTiling(const HostProblem& built, const Platform& platform, int32_t cores,
                                   bool deterministic) {
+  RequireCores(platform, cores);
   const AttentionProblem& p = built.problem;
   const int32_t bytes = ElementBytes(p.dtype), block = kBlockBytes / bytes;
   BackwardTiling t = {};

@@ -7,8 +7,8 @@
 
 namespace npu_fa {
 
-// A pure function. Block sizes are chosen for the whole chip; `cores` (0 for all, at most kMaxCores) share the work.
-// Throws AttentionError when sizes overflow or fit no memory.
+// A pure function. Block sizes are chosen for the whole chip; `cores` (0 for all) share the work. Throws AttentionError
+// when sizes overflow or fit no memory, or the chip has fewer cores.
 BackwardTiling MakeBackwardTiling(const HostProblem& built, const Platform& platform, int32_t cores = 0,
                                   bool deterministic = false);
 

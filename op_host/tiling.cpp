@@ -216,9 +216,13 @@ int64_t ForwardUbBytes(const Tiling& t, DType dtype) {
   return boxes + softmax + modifiers;
 }
 
-Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int32_t cores) {
+void RequireCores(const Platform& platform, int32_t cores) {
   Require(cores >= 0 && cores <= platform.cores, Status::kTilingError, "cores: expected 0 to ", platform.cores, " on ",
           platform.name, ", got ", cores);
+}
+
+Tiling MakeForwardTiling(const HostProblem& built, const Platform& platform, int32_t cores) {
+  RequireCores(platform, cores);
   const AttentionProblem& p = built.problem;
   const int32_t block = kBlockBytes / ElementBytes(p.dtype);
   Tiling t = {};

@@ -24,6 +24,9 @@ std::vector<uint8_t> JoinedBlob(const HostProblem& built, const void* tiling, si
 
 int32_t ElementBytes(DType dtype);
 
+// Throws AttentionError when a chip has fewer than `cores`.
+void RequireCores(const Platform& platform, int32_t cores);
+
 // Shares the blocks out in contiguous ranges of about equal cost; returns the cost of the busiest core.
 int64_t ShareBlocks(const HostProblem& built, Tiling& tiling);
 

@@ -1,4 +1,4 @@
-"""Tiling of the forward kernel as a pure function of (problem, chip): nothing is launched and no tensor has memory."""
+"""Tiling of both kernels as a pure function of (problem, chip): nothing is launched and no tensor has memory."""
 
 from __future__ import annotations
 
@@ -217,3 +217,67 @@ def test_work_that_64_bits_cannot_share_is_refused() -> None:
     case = case_of(heads=1 << 19, kv_heads=1, head_dim=1, q_len=1, kv_len=1 << 40)
     with pytest.raises(ValueError, match="cost of all blocks: expected a product that fits in 64 bits"):
         _S.forward_tiling(problem_of(case))
+
+
+def backward_block_costs(problem: Any, tiling: dict[str, Any]) -> list[int]:
+    return block_costs(problem, tiling | {"parts": 1, "part_stages": 1 << 32})
+
+
+def check_backward_memory(case: Case, tiling: dict[str, Any]) -> None:
+    """Every buffer fits, and every tile of 128 keys by a piece fits a half of its L0 and of the accumulator."""
+    size, t = BYTES[case.dtype], tiling
+    rows = t["tiles"] * t["tile_rows"]
+    assert t["tile_rows"] % 16 == 0 and 16 <= t["tile_rows"] <= 128 and 1 <= t["tiles"] <= 8
+    assert t["piece"] * size == 256 and t["tile_rows"] <= t["piece"] and t["tile_slots"] >= 3
+    assert rows * (t["query_depth"] + t["value_width"]) * size + (1 + t["tile_slots"]) * 128 * 256 == t["l1_bytes"]
+    assert t["l1_bytes"] <= 512 * KI and t["ub_bytes"] <= 184 * KI
+    assert 1 <= t["group_stages"] <= 8
+    assert t["workspace_per_core"] % 512 == 0 and t["workspace_bytes"] % 512 == 0
+    # Rings of two slots of S and dP, three of P and more of dS, and the sums of dK and dV of every key.
+    assert t["workspace_per_core"] >= rows * 256 * (2 * 8 + (3 + t["group_stages"]) * size)
+    sums = case.kv_heads * t["kv_rows"] * (t["query_depth"] + t["value_width"]) * 4
+    assert t["workspace_bytes"] >= t["cores"] * t["workspace_per_core"] + sums
+
+
+@settings(max_examples=200)
+@given(cases(), st.sampled_from(tuple(CORES)), st.sampled_from((0, 0, 1, 7, 20)), st.booleans())
+def test_any_backward(case: Case, soc: str, cores: int, deterministic: bool) -> None:
+    problem = problem_of(case)
+    options = {"soc": soc, "cores": cores, "deterministic": deterministic}
+    try:
+        tiling = _S.backward_tiling(problem, **options)
+    except ValueError as error:
+        assert case.dtype == "float32" and "expected sizes that fit the core's memories" in str(error)
+        assert case.head_dim + case.dv > 512
+        return
+    check_backward_memory(case, tiling)
+    costs, first = backward_block_costs(problem, tiling), tiling["first_block"]
+    assert tiling["cores"] == (cores or CORES[soc]) and len(first) == tiling["cores"] + 1
+    assert first[0] == 0 and first == sorted(first) and first[-1] == len(costs)
+    busy = [sum(costs[begin:end]) for begin, end in zip(first, first[1:], strict=False)]
+    assert max(busy) <= sum(costs) / tiling["cores"] + max(costs, default=0)
+    assert tiling == _S.backward_tiling(problem, **options)
+
+
+def test_only_shared_heads_take_sums_of_their_own() -> None:
+    """Deterministic mode costs memory where cores share a kv head, and nothing elsewhere."""
+    alone = problem_of(case_of(heads=24, kv_heads=24, q_len=2048))
+    shared = problem_of(case_of(heads=4, kv_heads=4, q_len=2048))
+    sizes = [
+        [_S.backward_tiling(problem, deterministic=mode)["workspace_bytes"] for mode in (False, True)]
+        for problem in (alone, shared)
+    ]
+    assert sizes[0][0] == sizes[0][1]
+    assert sizes[1][1] - sizes[1][0] == 2 * 24 * 2048 * (128 + 128) * 4
+
+
+@pytest.mark.parametrize("cores", [-1, 25])
+def test_a_backward_on_more_cores_than_the_chip_has_is_refused(cores: int) -> None:
+    with pytest.raises(ValueError, match=f"cores: expected 0 to 24 on Ascend910B2, got {cores}"):
+        _S.backward_tiling(problem_of(case_of(q_len=64)), cores=cores)
+
+
+def test_a_backward_workspace_beyond_64_bits_is_refused() -> None:
+    case = case_of(heads=1 << 17, kv_heads=1 << 17, q_len=1, kv_len=1 << 37)
+    with pytest.raises(ValueError, match="expected a (product|sum) that fits in 64 bits"):
+        _S.backward_tiling(problem_of(case))
