@@ -6,8 +6,9 @@
 `plain` is ordinary PyTorch attention in the same dtype (`sweep.plain`): an implementation may lose at most twice what
 PyTorch loses. Where plain is exact by luck (one key, a probability of 1) the floor remains: what one rounding of each
 intermediate that the operator itself prescribes may cost, to first order, element by element (`sweep.floors`).
-float64 is judged absolutely: 1e-9, relative for elements above 1. NaN and infinity are never within any budget, but for
-the infinity that an exact value beyond the range of the dtype rounds to.
+float64 is judged absolutely: 1e-9, relative for elements above 1. NaN is never within any budget. An infinity of the
+right sign counts as the smallest magnitude that rounds to it (65520 in float16): it passes where the exact value is
+beyond the range of the dtype, or so close to its end that a result within the budget may be.
 """
 
 from __future__ import annotations
@@ -62,9 +63,8 @@ def compare(
     exact = got.dtype == torch.float64
     digits = 12 if exact else 9  # enough to see an error that is refused
     golden = golden.detach().double()
-    rounded = golden.to(got.dtype)
-    overflow = rounded.isinf() & (got == rounded)  # the exact value is beyond the range of the dtype, and so is got
-    got = torch.where(overflow, golden, got.detach().double())
+    shown = got
+    got = torch.where(golden.to(got.dtype).isinf() & _overflows(got, golden), golden, _least_magnitude(got, golden))
     if not bool(got.isfinite().all()):
         at = _index(int((~got.isfinite()).flatten().int().argmax()), got.shape)
         count = int((~got.isfinite()).sum())
@@ -95,7 +95,7 @@ def compare(
     failure = None
     if ratio > 1:
         failure = (
-            f"{name}[{_text(at)}]: expected {golden[at]:.{digits}g}, got {got[at]:.{digits}g}: error {error[at]:.3g} is above the "
+            f"{name}[{_text(at)}]: expected {golden[at]:.{digits}g}, got {shown[at].double():.{digits}g}: error {error[at]:.3g} is above the "
             f"budget {budget[at]:.3g} ({rule}); {int((ratios > 1).sum())} of {got.numel()} elements are"
         )
     if rms_budget is not None and rms_budget > 0:
@@ -104,6 +104,17 @@ def compare(
             failure = f"{name}: the rms error {_rms(error):.3g} is above the budget {rms_budget:.3g} (rms of {rule})"
         ratio = max(ratio, rms_ratio)
     return Comparison(name, float(error.max()), plain_error, ratio, failure)
+
+
+def _overflows(got: Tensor, golden: Tensor) -> Tensor:
+    return got.isinf() & (got.sign() == golden.sign())
+
+
+def _least_magnitude(got: Tensor, golden: Tensor) -> Tensor:
+    """`got` as float64, an infinity of golden's sign as the smallest magnitude that rounds to it."""
+    info = torch.finfo(got.dtype)
+    largest = golden.sign() * info.max * (1 + info.eps / 4)  # half a step above the largest number
+    return torch.where(_overflows(got, golden), largest, got.detach().double())
 
 
 def _failed(name: str, message: str) -> Comparison:

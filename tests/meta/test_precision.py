@@ -58,7 +58,7 @@ def test_what_is_not_finite_fails(dtype: str, value: float) -> None:
     case = dataclasses.replace(BASE, dtype=dtype)
     results = rounded_golden(case)
     results["dk"].view(-1)[7] = value
-    assert any("not finite" in failure for failure in failures(case, results))
+    assert any(f"got {value}" in failure for failure in failures(case, results))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -154,3 +154,14 @@ def test_infinity_is_right_where_the_exact_value_is_beyond_the_dtype() -> None:
     assert compare("out", ours, golden, ours, zeros).ok
     assert not compare("out", -ours, golden, ours, zeros).ok
     assert not compare("out", ours, torch.tensor([7.0, -1e6, 1.0], dtype=torch.float64), ours, zeros).ok
+
+
+@pytest.mark.parametrize(
+    ("golden", "got", "ok"),
+    [(65500, "inf", True), (65432, "inf", False), (65500, "-inf", False), (7e4, "inf", True), (7e4, "-inf", False)],
+)
+def test_an_infinity_counts_as_the_smallest_number_that_rounds_to_it(golden: float, got: str, ok: bool) -> None:
+    one = torch.tensor([golden], dtype=torch.float64)
+    floor = torch.full((1,), 32.0, dtype=torch.float64)  # a step of float16 there
+    assert compare("x", torch.tensor([float(got)], dtype=torch.float16), one, one, floor).ok == ok
+    assert not compare("x", torch.tensor([float("nan")], dtype=torch.float16), one, one, floor).ok
