@@ -67,6 +67,7 @@ class GradientTile {
   // x and dP of part of the loaded keys. True when x is scaled and masked, see ModifyScores.
   bool Products(const LaneBlock& lanes, const Tile& tile) {
     const int64_t first = tile.begin - loaded_.begin, width = lanes.padded;
+    PrefetchMask(call_, s_, lanes, tile);
     Multiply(call_, {tile.count, width, qk_width_, qk_width_, width, width}, false, keys_ + first * qk_width_,
              query_columns_, x_);
     Multiply(call_, {tile.count, width, value_width_, value_width_, width, width}, false,

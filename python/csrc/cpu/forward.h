@@ -141,6 +141,7 @@ class ForwardKernel {
     const LaneBlock lanes(p_, s_, task_.kv_head, b);
     Block& block = blocks_[b - task_.block_begin];
     const int64_t width = lanes.padded, first = tile.begin - packed.begin;
+    PrefetchMask(call_, s_, lanes, tile);
     Multiply(call_, {tile.count, width, qk_width_, qk_width_, width, width}, false, keys_ + first * qk_width_, block.q,
              scores_);
     const bool modified = ModifyScores(call_, s_, lanes, tile, modifiers_, scores_);

@@ -63,6 +63,18 @@ FA_INLINE uint32_t UnmaskedWord(const CpuCall& call, const Sequence& s, int64_t 
   }
 }
 
+// Asks for the mask of a tile before the products of its scores: its rows lie far apart, and a core that waits for one
+// does not see the next. Inlined by force, or the compiler takes calls without results for calls without effects.
+FA_INLINE void PrefetchMask(const CpuCall& call, const Sequence& s, const LaneBlock& lanes, const Tile& tile) {
+  constexpr int64_t kLine = 64;
+  const AttentionProblem& p = *call.problem;
+  if (!p.mask.present || p.mask.column_stride != 1) return;
+  for (int64_t l = 0; l < lanes.count; ++l) {
+    const auto* row = At<uint8_t>(call.mask, MaskOffset(p, s, lanes.head[l], lanes.row[l], tile.begin));
+    for (int64_t j = 0; j < ValidKeys(s, tile); j += kLine) __builtin_prefetch(row + j, 0, 2);
+  }
+}
+
 // ---- dropout ----
 
 [[maybe_unused]] static void KeptBitsFromTensor(const CpuCall& call, const Sequence& s, const LaneBlock& lanes,
