@@ -84,14 +84,17 @@ class BackwardVector {
     const int64_t number = plan.first_stage + stage;
     for (int32_t group = 0; group < groups.Count(); ++group) {
       const int32_t row = groups.Row(group);
-      if (!plan.Sees(row / tiling_->tile_rows, columns)) continue;
-      const int64_t at = int64_t{row} * kBackwardStage;
+      const Range seen = plan.SeenColumns(row / tiling_->tile_rows, stage);
+      if (seen.begin >= seen.end) continue;
+      const int32_t width = static_cast<int32_t>(seen.end - seen.begin);
+      const int64_t at = int64_t{row} * kBackwardStage + seen.begin;
       const LocalTensor<float> box = boxes_.BeginLoad();
       const ScoreTile p = {box, kRowGroup, {1, kBackwardStage}};
       const ScoreTile ds = {box[kBackwardTile], kRowGroup, {1, kBackwardStage}};
-      AscendC::DataCopy(p.x, handoff_.Scores(number)[at], kBackwardTile);
-      AscendC::DataCopy(ds.x, handoff_.ValueScores(number)[at], kBackwardTile);
+      LoadRows(p.x[seen.begin], handoff_.Scores(number)[at], kRowGroup, width, kBackwardStage, kBackwardStage);
+      LoadRows(ds.x[seen.begin], handoff_.ValueScores(number)[at], kRowGroup, width, kBackwardStage, kBackwardStage);
       boxes_.EndLoad();
+      if (width < kBackwardStage) ClearBeside(ds, seen);
       const TilePlace place = {plan.block.sequence,         plan.block.head,
                                plan.block.rows.begin + row, columns.begin,
                                groups.Queries(group),       static_cast<int32_t>(columns.end - columns.begin)};
@@ -114,8 +117,9 @@ class BackwardVector {
       OnlineSoftmax::Narrow(out, p.x, kBackwardTile);
       OnlineSoftmax::Narrow(out[kBackwardTile], ds.x, kBackwardTile);
       boxes_.EndCompute();
-      AscendC::DataCopy(handoff_.Probabilities(number)[at], out, kBackwardTile);
-      AscendC::DataCopy(handoff_.Gradients(number)[at], out[kBackwardTile], kBackwardTile);
+      StoreRows(handoff_.Probabilities(number)[at], out[seen.begin], kRowGroup, width, kBackwardStage, kBackwardStage);
+      StoreRows(handoff_.Gradients(number)[at], out[kBackwardTile + seen.begin], kRowGroup, width, kBackwardStage,
+                kBackwardStage);
       boxes_.EndStore();
     }
     AscendC::PipeBarrier<PIPE_MTE3>();  // a slot may come round again without a store in between
@@ -126,6 +130,15 @@ class BackwardVector {
   FA_INLINE static void ClearBehind(const ScoreTile& tile, int32_t rows) {
     if (rows == tile.rows) return;
     AscendC::Duplicate(tile.x[rows * kBackwardStage], 0.0f, (tile.rows - rows) * kBackwardStage);
+    VectorBarrier();
+  }
+
+  // Columns that were not loaded: their P is zero, because the band hides them, and times dP has to be.
+  FA_INLINE static void ClearBeside(const ScoreTile& tile, Range loaded) {
+    for (int32_t at = 0; at < kBackwardStage; at += kRepeatFloats) {
+      if (loaded.begin <= at && at < loaded.end) continue;
+      AscendC::Duplicate(tile.x[at], 0.0f, kRepeatFloats, kRowGroup, 1, kBackwardStage / kBlockFloats);
+    }
     VectorBarrier();
   }
 

@@ -93,19 +93,34 @@ class BackwardCube {
     l1_.EndBlock();
   }
 
-  // S and dP: for each tile of keys first S, then dP, of all tiles of rows.
+  // S and dP: for each tile of keys first S, then dP, of the tiles of rows that see it.
   static constexpr int32_t kKeyTiles = kBackwardStage / kKeyTile;
+  static_assert(kKeyTiles == 2, "KeyTileOf tells two apart");
   FA_INLINE SeeingTiles Seeing(const BlockPlan& plan, Range columns) const {
     return SeeingTiles(plan, TilesOf(*tiling_, plan.block), columns);
   }
-  FA_INLINE int32_t ScoreSteps(const BlockPlan& plan, int32_t stage) const {
-    return 2 * kKeyTiles * Seeing(plan, plan.StageColumns(stage)).Count();
+  // Pairs of a tile of rows and one of keys that it sees.
+  FA_INLINE int32_t SeenTiles(const BlockPlan& plan, int32_t stage) const {
+    int32_t seen = 0;
+    for (int32_t key_tile = 0; key_tile < kKeyTiles; ++key_tile) {
+      seen += Seeing(plan, plan.KeyTile(stage, key_tile)).Count();
+    }
+    return seen;
   }
+  // The tile of keys that a step belongs to, where each has `products` for every tile of rows that sees it; `step`
+  // becomes the step among those of the tile.
+  FA_INLINE int32_t KeyTileOf(const BlockPlan& plan, int32_t stage, int32_t products, int32_t& step) const {
+    const int32_t first = products * Seeing(plan, plan.KeyTile(stage, 0)).Count();
+    if (step < first) return 0;
+    step -= first;
+    return 1;
+  }
+  FA_INLINE int32_t ScoreSteps(const BlockPlan& plan, int32_t stage) const { return 2 * SeenTiles(plan, stage); }
   FA_INLINE void ScoreStep(const BlockPlan& plan, int32_t stage, int32_t step) {
-    const SeeingTiles seeing = Seeing(plan, plan.StageColumns(stage));
-    const int32_t run = step / seeing.Count(), place = step % seeing.Count(), tile = seeing[place];
-    const int32_t key_tile = run / 2;
-    const bool value = run % 2 != 0;
+    const int32_t key_tile = KeyTileOf(plan, stage, 2, step);
+    const SeeingTiles seeing = Seeing(plan, plan.KeyTile(stage, key_tile));
+    const bool value = step >= seeing.Count();
+    const int32_t place = step % seeing.Count(), tile = seeing[place];
     if (value) {
       l1_.NeedOutputGradient(plan.block, tile);
     } else {
@@ -147,19 +162,11 @@ class BackwardCube {
     return Pieces(*tiling_, tiling_->value_width) + Pieces(*tiling_, tiling_->query_depth);
   }
   FA_INLINE int32_t KeySteps(const BlockPlan& plan, int32_t stage) const {
-    int32_t steps = 0;
-    for (int32_t key_tile = 0; key_tile < kKeyTiles; ++key_tile) {
-      steps += Seeing(plan, plan.KeyTile(stage, key_tile)).Count();
-    }
-    return steps * KeyProducts();
+    return KeyProducts() * SeenTiles(plan, stage);
   }
   FA_INLINE void KeyStep(const BlockPlan& plan, int32_t stage, int32_t step) {
-    int32_t key_tile = 0;
-    SeeingTiles seeing = Seeing(plan, plan.KeyTile(stage, 0));
-    if (step >= seeing.Count() * KeyProducts()) {
-      step -= seeing.Count() * KeyProducts();
-      seeing = Seeing(plan, plan.KeyTile(stage, ++key_tile));
-    }
+    const int32_t key_tile = KeyTileOf(plan, stage, KeyProducts(), step);
+    const SeeingTiles seeing = Seeing(plan, plan.KeyTile(stage, key_tile));
     int32_t piece = step / seeing.Count();
     const int32_t place = step % seeing.Count(), tile = seeing[place];
     const bool value = piece < Pieces(*tiling_, tiling_->value_width);

@@ -112,6 +112,15 @@ struct BlockPlan {
   FA_FUNCTION bool Sees(int32_t tile, Range keys) const {
     return visible[tile].begin < keys.end && keys.begin < visible[tile].end;
   }
+  // Columns of a stage in the tiles of keys that a tile of rows sees, counted from the stage's first.
+  FA_FUNCTION Range SeenColumns(int32_t tile, int32_t stage) const {
+    Range seen = {kBackwardStage, 0};
+    for (int32_t begin = 0; begin < kBackwardStage; begin += kKeyTile) {
+      if (!Sees(tile, KeyTile(stage, begin / kKeyTile))) continue;
+      seen = {Min(seen.begin, begin), begin + kKeyTile};
+    }
+    return seen;
+  }
 };
 
 // The tiles of rows of a block that see some of a range of columns.
