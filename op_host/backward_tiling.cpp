@@ -112,6 +112,7 @@ BackwardTiling MakeBackwardTiling(const HostProblem& built, const Platform& plat
   t.piece = kPieceBytes / bytes;
   t.stage_columns = kBackwardStage;
   t.vector_rows = kFractalSide;
+  t.upwards = 1;  // causal blocks get shorter: beside the start of each there is a longer one's dQ to finish
   t.deterministic = deterministic ? 1 : 0;
 
   // Tall blocks write dK and dV less often, short ones fill more cores and start sooner.

@@ -188,17 +188,14 @@ class BackwardCube {
                      place == 0);
     if (place + 1 < seeing.Count()) return;
     const GlobalTensor<float> sum = value ? dv_ : dk_;
-    const bool first =
-        writes_first_ && VisibleQ(plan.block.sequence, keys.begin, keys.end).begin >= plan.block.rows.begin;
+    const bool first = writes_first_ && VisibleQ(plan.block.sequence, keys.begin, keys.end).end <= plan.block.rows.end;
     cube_.StoreSum(sum[(sum_row_ + keys.begin) * width + piece * tiling_->piece], key_count, columns, width, !first);
   }
 
   // Where dK and dV of the block's head are summed, and whether its blocks are the first there.
   FA_INLINE void BeginSums(const Block& block) {
     const int64_t kv_head = KvHead(*problem_, block.head), group = problem_->q_heads / problem_->kv_heads;
-    const int64_t first_block =
-        block.number - block.rows.begin / BlockRows(*tiling_) - block.head * BlocksPerHead(*tiling_, block.sequence);
-    const KvHeadShare share = ShareOfKvHead(*problem_, *tiling_, block.sequence, first_block, kv_head);
+    const KvHeadShare share = ShareOfKvHead(*problem_, *tiling_, block.sequence, block.first_in_sequence, kv_head);
     sum_row_ = SumRow(*problem_, *tiling_, block.sequence, kv_head, share, core_);
     writes_first_ = share.Alone(block.sequence) && block.head == kv_head * group;
   }

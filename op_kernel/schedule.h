@@ -1,8 +1,8 @@
 // Which core computes which blocks, and the stages of columns each block walks through.
 //
 // A block is some rows of one head and all columns they see; or a part of those columns, where rows are too few to fill
-// the chip. Blocks are numbered sequence after sequence, head after head, downwards, part after part; core c owns
-// [first_block[c], first_block[c + 1]). Host tiling and both kinds of core go through the same walk.
+// the chip. Blocks are numbered sequence after sequence, head after head, downwards (or upwards), part after part; core
+// c owns [first_block[c], first_block[c + 1]). Host tiling and both kinds of core go through the same walk.
 #pragma once
 
 #include "policy.h"
@@ -29,6 +29,7 @@ struct Tiling {
   int32_t parts = 1;                // blocks that share their rows, at most
   int32_t part_stages = INT32_MAX;  // stages of each of them
   int32_t ragged;                   // some tiles are not full: L1 is cleared first
+  int32_t upwards;                  // the last rows of a head are its first block
   float scale;
   float inverse_keep;  // 1 / keep_prob; 1 without dropout
   int64_t workspace_per_core;
@@ -59,6 +60,7 @@ struct Block {
   Range columns;
   int32_t part, parts;  // among those that share the rows
   int64_t number;
+  int64_t first_in_sequence;  // number of the sequence's first block
 };
 
 // The rows of a block that one of the two vector cores has; the first `valid` of them are queries.
@@ -112,7 +114,9 @@ FA_FUNCTION int64_t BlocksPerHead(const Tiling& t, const Sequence& s) {
 }
 
 FA_FUNCTION Range RowsOf(const Tiling& t, const Sequence& s, int64_t block) {
-  const int64_t begin = block / t.parts * BlockRows(t);
+  const int64_t from_first = block / t.parts;
+  const int64_t index = t.upwards != 0 ? CeilDiv64(s.q_len, BlockRows(t)) - 1 - from_first : from_first;
+  const int64_t begin = index * BlockRows(t);
   return {begin, Min(begin + BlockRows(t), s.q_len)};
 }
 
@@ -167,6 +171,7 @@ class BlockCursor {
     }
     const int64_t index = (number - base_) % per_head;
     block_.number = number;
+    block_.first_in_sequence = base_;
     block_.head = (number - base_) / per_head;
     block_.rows = RowsOf(*tiling_, block_.sequence, index);
     const int32_t rows = static_cast<int32_t>(block_.rows.end - block_.rows.begin);

@@ -28,14 +28,14 @@ def case_of(**fields: Any) -> Case:
     return case_from(completed({"dtype": "float16", "head_dim": 128} | fields))
 
 
-def block_costs(problem: Any, tiling: dict[str, Any]) -> list[int]:
+def block_costs(problem: Any, tiling: dict[str, Any], upwards: bool = False) -> list[int]:
     """Scores that each block computes, blocks in the order of their numbers, in units of one row."""
     rows, columns, parts = tiling["tiles"] * tiling["tile_rows"], tiling["stage_columns"], tiling["parts"]
     width = tiling["part_stages"] * columns
     costs = []
     for sequence in problem.sequences:
         one_head = []
-        for begin in range(0, sequence.q_len, rows):
+        for begin in range(0, sequence.q_len, rows)[:: -1 if upwards else 1]:
             end = min(begin + rows, sequence.q_len)
             first, last = sequence.visible_kv(begin, end)
             first = first // columns * columns
@@ -220,7 +220,7 @@ def test_work_that_64_bits_cannot_share_is_refused() -> None:
 
 
 def backward_block_costs(problem: Any, tiling: dict[str, Any]) -> list[int]:
-    return block_costs(problem, tiling | {"parts": 1, "part_stages": 1 << 32})
+    return block_costs(problem, tiling | {"parts": 1, "part_stages": 1 << 32}, upwards=True)
 
 
 def check_backward_memory(case: Case, tiling: dict[str, Any]) -> None:
