@@ -9,6 +9,7 @@
 #pragma once
 
 #include "backward_cube.h"
+#include "entry.h"
 #include "gradient_outputs.h"
 #include "score_modifiers.h"
 
@@ -169,5 +170,9 @@ class BackwardVector {
   BackwardHandoff<T> handoff_;
   LocalTensor<float> scales_;  // what is left to scale scores with, and 1 / keep_prob
 };
+
+FA_INLINE void RunBackward(const BackwardTensors& gm, GM_ADDR blob) {
+  RunKernel<BackwardCube, BackwardVector, BackwardTiling>(gm, blob);
+}
 
 }  // namespace npu_fa

@@ -10,28 +10,9 @@
 
 namespace npu_fa {
 
-struct BackwardTensors {
-  GM_ADDR query;
-  GM_ADDR key;
-  GM_ADDR value;
-  GM_ADDR dy;
-  GM_ADDR query_rope;
-  GM_ADDR key_rope;
-  GM_ADDR bias;
-  GM_ADDR mask;
-  GM_ADDR drop_bits;
-  GM_ADDR sink;
-  GM_ADDR softmax_max;
-  GM_ADDR softmax_sum;
-  GM_ADDR out;
-  GM_ADDR dq;
-  GM_ADDR dk;
-  GM_ADDR dv;
-  GM_ADDR dq_rope;
-  GM_ADDR dk_rope;
-  GM_ADDR dbias;
-  GM_ADDR dsink;
-  GM_ADDR workspace;
+struct BackwardTensors : InputTensors {
+  GmAddress dy, softmax_max, softmax_sum, out;
+  GmAddress dq, dk, dv, dq_rope, dk_rope, dbias, dsink, workspace;
 };
 
 template <class P>
@@ -45,7 +26,7 @@ class BackwardCube {
     tiling_ = &arguments.tiling;
     core_ = core;
     cube_.Init(pipe);
-    l1_.Init(pipe, problem_, tiling_, gm.query, gm.query_rope, gm.key, gm.key_rope, gm.value, gm.dy);
+    l1_.Init(pipe, arguments, gm, gm.dy);
     handoff_.Init(*tiling_, gm.workspace, core);
     dk_ = GmTensor<float>(gm.workspace + tiling_->dk_at);
     dv_ = GmTensor<float>(gm.workspace + tiling_->dv_at);

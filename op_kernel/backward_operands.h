@@ -4,39 +4,37 @@
 
 #include "backward_schedule.h"
 #include "cube.h"
+#include "head_tensor.h"
+#include "l1_ring.h"
 
 namespace npu_fa {
 
 template <typename T>
 class BackwardOperands {
  public:
-  FA_INLINE void Init(AscendC::TPipe* pipe, const AttentionProblem* problem, const BackwardTiling* tiling,
-                      GM_ADDR query, GM_ADDR query_rope, GM_ADDR key, GM_ADDR key_rope, GM_ADDR value, GM_ADDR dy) {
-    problem_ = problem;
-    tiling_ = tiling;
-    query_ = GmTensor<T>(query);
-    query_rope_ = GmTensor<T>(query_rope);
-    key_ = GmTensor<T>(key);
-    key_rope_ = GmTensor<T>(key_rope);
-    value_ = GmTensor<T>(value);
-    dy_ = GmTensor<T>(dy);
+  FA_INLINE void Init(AscendC::TPipe* pipe, const ArgumentsOf<BackwardTiling>& arguments, const InputTensors& gm,
+                      GM_ADDR dy) {
+    problem_ = &arguments.problem;
+    tiling_ = &arguments.tiling;
+    const AttentionProblem& p = *problem_;
+    query_.Init(gm.query, p.q, p.head_dim, gm.query_rope, p.q_rope, p.rope_dim);
+    key_.Init(gm.key, p.k, p.head_dim, gm.key_rope, p.k_rope, p.rope_dim);
+    value_.Init(gm.value, p.v, p.value_dim);
+    dy_.Init(dy, p.out, p.value_dim);
 
-    Arena<AscendC::TPosition::A1> l1;
+    L1Arena l1;
     l1.Init(pipe, kL1Bytes);
     ClearL1<T>(l1);
-    q_ = l1.template Take<T>(BlockRows(*tiling) * tiling->query_depth);
-    y_ = l1.template Take<T>(BlockRows(*tiling) * tiling->value_width);
-    scores_ = l1.template Take<T>(kTileElements);
-    for (int32_t i = 0; i < tiling->tile_slots; ++i) {
-      tile_[i] = l1.template Take<T>(kTileElements);
-      AscendC::SetFlag<HardEvent::MTE1_MTE2>(kTileEvent + i);
-    }
-    for (int32_t event = kBlockEvent; event <= kScoreEvent; ++event) AscendC::SetFlag<HardEvent::MTE1_MTE2>(event);
+    q_ = l1.template Take<T>(BlockRows(*tiling_) * tiling_->query_depth);
+    y_ = l1.template Take<T>(BlockRows(*tiling_) * tiling_->value_width);
+    scores_.Init(l1, kScoreEvent, kTileElements);
+    tiles_.Init(l1, kTileEvent, kTileElements, tiling_->tile_slots);
+    for (int32_t event = kBlockEvent; event < kScoreEvent; ++event) AscendC::SetFlag<HardEvent::MTE1_MTE2>(event);
   }
   FA_INLINE void Finish() {
-    for (int32_t event = kBlockEvent; event < kTileEvent + tiling_->tile_slots; ++event) {
-      AscendC::WaitFlag<HardEvent::MTE1_MTE2>(event);
-    }
+    for (int32_t event = kBlockEvent; event < kScoreEvent; ++event) AscendC::WaitFlag<HardEvent::MTE1_MTE2>(event);
+    scores_.Finish();
+    tiles_.Finish();
   }
 
   FA_INLINE int32_t TileRows(const Block& block, int32_t tile) const {
@@ -49,21 +47,9 @@ class BackwardOperands {
     loaded_ = 0;
   }
   FA_INLINE void EndBlock() { AscendC::SetFlag<HardEvent::MTE1_MTE2>(kBlockEvent); }
-  FA_INLINE void NeedQuery(const Block& block, int32_t tile) {
-    if (!BeginRows(2 * tile)) return;
-    const Rows rows = RowsOf(block, tile);
-    LoadJoined(Query(tile), query_, problem_->q, query_rope_, problem_->q_rope,
-               QueryOffset(problem_->q, block.sequence, block.head, rows.begin),
-               QueryOffset(problem_->q_rope, block.sequence, block.head, rows.begin), rows.count, 0,
-               tiling_->query_depth, tiling_->tile_rows);
-    EndRows();
-  }
+  FA_INLINE void NeedQuery(const Block& block, int32_t tile) { Need(query_, Query(tile), block, tile, 2 * tile); }
   FA_INLINE void NeedOutputGradient(const Block& block, int32_t tile) {
-    if (!BeginRows(2 * tile + 1)) return;
-    const Rows rows = RowsOf(block, tile);
-    LoadStrips(OutputGradient(tile), dy_[QueryOffset(problem_->out, block.sequence, block.head, rows.begin)],
-               rows.count, problem_->value_dim, problem_->out.row, tiling_->tile_rows);
-    EndRows();
+    Need(dy_, OutputGradient(tile), block, tile, 2 * tile + 1);
   }
   FA_INLINE LocalTensor<T> Query(int32_t tile) const { return q_[tile * tiling_->tile_rows * tiling_->query_depth]; }
   FA_INLINE LocalTensor<T> OutputGradient(int32_t tile) const {
@@ -72,96 +58,60 @@ class BackwardOperands {
 
   // A piece of the depth of a tile of K or V, for scores. Rows behind the last key keep what was there.
   FA_INLINE void LoadForScores(const Block& block, bool value, Range keys, int32_t piece) {
-    AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kScoreEvent);
-    if (keys.begin < keys.end) LoadKeyPiece(scores_, block, value, keys, piece);
-    HandOver(kScoreEvent);
+    const LocalTensor<T>& l1 = scores_.BeginLoad();
+    if (keys.begin < keys.end) LoadKeyPiece(value ? value_ : key_, l1, block, keys, piece);
+    scores_.EndLoad();
   }
-  FA_INLINE const LocalTensor<T>& ForScores() const { return scores_; }
-  FA_INLINE void ReleaseScores() { AscendC::SetFlag<HardEvent::MTE1_MTE2>(kScoreEvent); }
+  FA_INLINE const LocalTensor<T>& ForScores() const { return scores_.Current(); }
+  FA_INLINE void ReleaseScores() { scores_.Release(); }
 
   // Tiles for products, in a ring: each is loaded, used once and released.
   FA_INLINE LocalTensor<T> LoadWeights(const GlobalTensor<T>& gm, int32_t rows) {
-    NextTile();
-    LoadStrips(tile_[slot_], gm, rows, kKeyTile, kBackwardStage, tiling_->tile_rows);
-    HandOver(kTileEvent + slot_);
-    return tile_[slot_];
+    LoadStrips(tiles_.BeginLoad(), gm, rows, kKeyTile, kBackwardStage, tiling_->tile_rows);
+    tiles_.EndLoad();
+    return tiles_.Current();
   }
   FA_INLINE LocalTensor<T> LoadKeys(const Block& block, Range keys, int32_t piece) {
-    NextTile();
-    LoadKeyPiece(tile_[slot_], block, false, keys, piece);
-    HandOver(kTileEvent + slot_);
-    return tile_[slot_];
+    LoadKeyPiece(key_, tiles_.BeginLoad(), block, keys, piece);
+    tiles_.EndLoad();
+    return tiles_.Current();
   }
-  FA_INLINE void ReleaseTile() { AscendC::SetFlag<HardEvent::MTE1_MTE2>(kTileEvent + slot_); }
+  FA_INLINE void ReleaseTile() { tiles_.Release(); }
 
  private:
   static constexpr int32_t kTileElements = kKeyTile * kPieceBytes / static_cast<int32_t>(sizeof(T));
   static constexpr int32_t kBlockEvent = 0, kRowsEvent = 1, kScoreEvent = 3, kTileEvent = 4;
   static constexpr int32_t kMaxTileSlots = 4;
 
-  struct Rows {
-    int64_t begin;
-    int32_t count;
-  };
-  FA_INLINE Rows RowsOf(const Block& block, int32_t tile) const {
-    const int64_t begin = block.rows.begin + tile * tiling_->tile_rows;
-    return {begin, static_cast<int32_t>(Min(tiling_->tile_rows, block.rows.end - begin))};
-  }
-
-  // Two events in turn, so that a load is not two ahead of the use that waits for it.
-  FA_INLINE bool BeginRows(int32_t bit) {
-    if ((loaded_ >> bit & 1) != 0) return false;
+  // Loads are guarded by two events in turn, so that one is not two ahead of the use that waits for it.
+  FA_INLINE void Need(const QueryTensor<T>& tensor, const LocalTensor<T>& l1, const Block& block, int32_t tile,
+                      int32_t bit) {
+    if ((loaded_ >> bit & 1) != 0) return;
     loaded_ |= 1 << bit;
     rows_event_ ^= 1;
-    AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kRowsEvent + rows_event_);
-    return true;
-  }
-  FA_INLINE void EndRows() {
-    HandOver(kRowsEvent + rows_event_);
-    AscendC::SetFlag<HardEvent::MTE1_MTE2>(kRowsEvent + rows_event_);
-  }
-  FA_INLINE void NextTile() {
-    slot_ = (slot_ + 1) % tiling_->tile_slots;
-    AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kTileEvent + slot_);
-  }
-  FA_INLINE static void HandOver(int32_t event) {
+    const int32_t event = kRowsEvent + rows_event_;
+    AscendC::WaitFlag<HardEvent::MTE1_MTE2>(event);
+    const int64_t row = block.rows.begin + tile * tiling_->tile_rows;
+    tensor.Load(l1, tiling_->tile_rows, block.sequence, block.head, row,
+                static_cast<int32_t>(Min(tiling_->tile_rows, block.rows.end - row)));
     AscendC::SetFlag<HardEvent::MTE2_MTE1>(event);
     AscendC::WaitFlag<HardEvent::MTE2_MTE1>(event);
+    AscendC::SetFlag<HardEvent::MTE1_MTE2>(event);
   }
-
-  FA_INLINE void LoadKeyPiece(const LocalTensor<T>& l1, const Block& block, bool value, Range keys, int32_t piece) {
-    const Sequence& s = block.sequence;
-    const int64_t head = KvHead(*problem_, block.head);
-    const int32_t count = static_cast<int32_t>(keys.end - keys.begin), begin = piece * tiling_->piece;
-    if (value) {
-      LoadStrips(l1, value_[KeyOffset(problem_->v, s, head, keys.begin) + begin], count,
-                 Smaller(tiling_->piece, problem_->value_dim - begin), problem_->v.row, kKeyTile);
-    } else {
-      LoadJoined(l1, key_, problem_->k, key_rope_, problem_->k_rope, KeyOffset(problem_->k, s, head, keys.begin),
-                 KeyOffset(problem_->k_rope, s, head, keys.begin), count, begin,
-                 begin + PieceWidth(*tiling_, tiling_->query_depth, piece), kKeyTile);
-    }
-  }
-
-  // Columns [begin, end) of head and rope parts seen as one row; each part begins at a multiple of 32 bytes.
-  FA_INLINE void LoadJoined(const LocalTensor<T>& l1, const GlobalTensor<T>& gm, const Strides& strides,
-                            const GlobalTensor<T>& rope, const Strides& rope_strides, int64_t offset,
-                            int64_t rope_offset, int32_t rows, int32_t begin, int32_t end, int32_t l1_rows) {
-    if (begin < problem_->head_dim) {
-      LoadStrips(l1, gm[offset + begin], rows, Smaller(end, problem_->head_dim) - begin, strides.row, l1_rows);
-    }
-    const int32_t rope_begin = RoundUp(problem_->head_dim, kBlockElements<T>);
-    const int32_t first = Larger(begin, rope_begin), last = Smaller(end, rope_begin + problem_->rope_dim);
-    if (first >= last) return;
-    LoadStrips(l1[(first - begin) * l1_rows], rope[rope_offset + first - rope_begin], rows, last - first,
-               rope_strides.row, l1_rows);
+  FA_INLINE void LoadKeyPiece(const KeyTensor<T>& tensor, const LocalTensor<T>& l1, const Block& block, Range keys,
+                              int32_t piece) {
+    tensor.Load(l1, kKeyTile, block.sequence, KvHead(*problem_, block.head), keys.begin,
+                static_cast<int32_t>(keys.end - keys.begin), piece * tiling_->piece, (piece + 1) * tiling_->piece);
   }
 
   const AttentionProblem* problem_ = nullptr;
   const BackwardTiling* tiling_ = nullptr;
-  GlobalTensor<T> query_, query_rope_, key_, key_rope_, value_, dy_;
-  LocalTensor<T> q_, y_, scores_, tile_[kMaxTileSlots];
-  int32_t loaded_ = 0, rows_event_ = 0, slot_ = 0;
+  QueryTensor<T> query_, dy_;
+  KeyTensor<T> key_, value_;
+  LocalTensor<T> q_, y_;
+  L1Ring<T, 1> scores_;
+  L1Ring<T, kMaxTileSlots> tiles_;
+  int32_t loaded_ = 0, rows_event_ = 0;
 };
 
 }  // namespace npu_fa

@@ -1,13 +1,13 @@
 // One product on the cube: L1 -> L0A, L0B -> L0C -> GM, with two slots in L0A and L0B.
 #pragma once
 
-#include "gm_tile.h"
+#include "l1_ring.h"
 
 namespace npu_fa {
 
 // Rows behind the last one of a partial tile are computed and thrown away: they only have to be something.
 template <typename T>
-FA_INLINE void ClearL1(Arena<AscendC::TPosition::A1>& l1) {
+FA_INLINE void ClearL1(L1Arena& l1) {
   AscendC::InitConstValue(l1.template Take<T>(kL1Bytes / sizeof(T)),
                           AscendC::InitConstValueParams<T>(1, kL1Bytes / kBlockBytes, 0, T(0)));
   AscendC::PipeBarrier<PIPE_MTE2>();

@@ -1,5 +1,5 @@
 // FlashAttentionScore: one cube core leads two vector cores.
-#include "forward_entry.h"
+#include "forward.h"
 
 extern "C" __global__ __aicore__ void flash_attention_score(GM_ADDR query, GM_ADDR key, GM_ADDR value,
                                                             GM_ADDR query_rope, GM_ADDR key_rope, GM_ADDR bias,
@@ -7,7 +7,10 @@ extern "C" __global__ __aicore__ void flash_attention_score(GM_ADDR query, GM_AD
                                                             GM_ADDR softmax_max, GM_ADDR softmax_sum, GM_ADDR workspace,
                                                             GM_ADDR blob) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
-  npu_fa::RunForward(
-      {query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink, out, softmax_max, softmax_sum, workspace},
-      blob);
+  npu_fa::RunForward({{query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink},
+                      out,
+                      softmax_max,
+                      softmax_sum,
+                      workspace},
+                     blob);
 }

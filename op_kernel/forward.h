@@ -8,6 +8,7 @@
 // Both kinds of core walk the same list of stages; handoff.h is what passes between them.
 #pragma once
 
+#include "entry.h"
 #include "forward_operands.h"
 #include "handoff.h"
 #include "partial_results.h"
@@ -15,20 +16,8 @@
 
 namespace npu_fa {
 
-struct ForwardTensors {
-  GM_ADDR query;
-  GM_ADDR key;
-  GM_ADDR value;
-  GM_ADDR query_rope;
-  GM_ADDR key_rope;
-  GM_ADDR bias;
-  GM_ADDR mask;
-  GM_ADDR drop_bits;
-  GM_ADDR sink;
-  GM_ADDR out;
-  GM_ADDR softmax_max;
-  GM_ADDR softmax_sum;
-  GM_ADDR workspace;
+struct ForwardTensors : InputTensors {
+  GmAddress out, softmax_max, softmax_sum, workspace;
 };
 
 template <class P>
@@ -39,7 +28,7 @@ class ForwardCube {
   FA_INLINE void Run(AscendC::TPipe* pipe, const Arguments& arguments, const ForwardTensors& gm, int32_t core) {
     tiling_ = &arguments.tiling;
     cube_.Init(pipe);
-    l1_.Init(pipe, arguments, gm.query, gm.query_rope, gm.key, gm.key_rope, gm.value);
+    l1_.Init(pipe, arguments, gm);
     handoff_.Init(*tiling_, gm.workspace, core);
     walker_.Init(&arguments.problem, tiling_, arguments.sequences, core);
     bool more = true;
@@ -199,7 +188,7 @@ class ForwardVector {
     statistics_.Init(problem_, RoundUp(VectorCoreRows(t), kRepeatFloats), gm.softmax_max, gm.softmax_sum);
     handoff_.Init(t, gm.workspace, core);
     partial_.Init(tiling_, gm.workspace);
-    out_ = GmTensor<T>(gm.out);
+    out_.Init(gm.out, problem_->out, problem_->value_dim);
     sink_ = GmTensor<float>(gm.sink);
     walker_.Init(problem_, tiling_, arguments.sequences, core);
     bool more = true;
@@ -313,9 +302,7 @@ class ForwardVector {
       const LocalTensor<T> out = boxes_.BeginStore();
       softmax_.Normalise(out, row, rows);
       boxes_.EndResult();
-      const int64_t offset =
-          QueryOffset(problem_->out, block.sequence, block.head, block.rows.begin + share.begin + row);
-      StoreRows(out_[offset], out, rows, problem_->value_dim, problem_->out.row, tiling_->value_width);
+      out_.Store(out, tiling_->value_width, block.sequence, block.head, block.rows.begin + share.begin + row, rows);
       boxes_.EndStore();
     }
     VectorBarrier();
@@ -335,10 +322,14 @@ class ForwardVector {
   StatisticsWriter statistics_;
   PartialResults<T> partial_;
   Handoff<T> handoff_;
-  GlobalTensor<T> out_;
+  QueryTensor<T> out_;
   GlobalTensor<float> sink_;
   StageWalker<GmSequences> walker_;
   RecentStages<kProductsBehind + 1> stages_;
 };
+
+FA_INLINE void RunForward(const ForwardTensors& gm, GM_ADDR blob) {
+  RunKernel<ForwardCube, ForwardVector, Tiling>(gm, blob);
+}
 
 }  // namespace npu_fa

@@ -3,46 +3,39 @@
 #pragma once
 
 #include "cube.h"
+#include "head_tensor.h"
+#include "l1_ring.h"
 
 namespace npu_fa {
 
 template <typename T>
 class ForwardOperands {
  public:
-  FA_INLINE void Init(AscendC::TPipe* pipe, const Arguments& arguments, GM_ADDR query, GM_ADDR query_rope, GM_ADDR key,
-                      GM_ADDR key_rope, GM_ADDR value) {
+  FA_INLINE void Init(AscendC::TPipe* pipe, const Arguments& arguments, const InputTensors& gm) {
     problem_ = &arguments.problem;
     tiling_ = &arguments.tiling;
-    query_ = GmTensor<T>(query);
-    query_rope_ = GmTensor<T>(query_rope);
-    key_ = GmTensor<T>(key);
-    key_rope_ = GmTensor<T>(key_rope);
-    value_ = GmTensor<T>(value);
+    const AttentionProblem& p = *problem_;
+    query_.Init(gm.query, p.q, p.head_dim, gm.query_rope, p.q_rope, p.rope_dim);
+    key_.Init(gm.key, p.k, p.head_dim, gm.key_rope, p.k_rope, p.rope_dim);
+    value_.Init(gm.value, p.v, p.value_dim);
 
     const Tiling& t = *tiling_;
-    Arena<AscendC::TPosition::A1> l1;
+    L1Arena l1;
     l1.Init(pipe, kL1Bytes);
     if (t.ragged) ClearL1<T>(l1);
-    for (int32_t i = 0; i < t.query_buffers; ++i) {
-      q_[i] = l1.template Take<T>(BlockRows(t) * t.query_depth);
-      AscendC::SetFlag<HardEvent::MTE1_MTE2>(kQueryEvent + i);
-    }
+    queries_.Init(l1, kQueryEvent, BlockRows(t) * t.query_depth, t.query_buffers);
+    keys_.Init(l1, kKeyEvent, t.key_piece * t.query_depth);
+    probabilities_.Init(l1, kProbabilityEvent, t.tile_rows * t.value_piece);
     for (int32_t i = 0; i < 2; ++i) {
-      k_[i] = l1.template Take<T>(t.key_piece * t.query_depth);
-      p_[i] = l1.template Take<T>(t.tile_rows * t.value_piece);
       v_[i] = l1.template Take<T>(t.value_slot * t.value_piece * t.value_width);
-      AscendC::SetFlag<HardEvent::MTE1_MTE2>(kKeyEvent + i);
-      AscendC::SetFlag<HardEvent::MTE1_MTE2>(kProbabilityEvent + i);
       AscendC::SetFlag<HardEvent::MTE1_MTE2>(kValueEvent + i);
     }
   }
   FA_INLINE void Finish() {
-    for (int32_t i = 0; i < tiling_->query_buffers; ++i) AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kQueryEvent + i);
-    for (int32_t i = 0; i < 2; ++i) {
-      AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kKeyEvent + i);
-      AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kProbabilityEvent + i);
-      AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kValueEvent + i);
-    }
+    queries_.Finish();
+    keys_.Finish();
+    probabilities_.Finish();
+    for (int32_t i = 0; i < 2; ++i) AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kValueEvent + i);
   }
 
   FA_INLINE int32_t TilesOf(const Block& block) const { return CeilDiv(block.padded_rows, tiling_->tile_rows); }
@@ -50,52 +43,41 @@ class ForwardOperands {
     return Smaller(tiling_->tile_rows, block.padded_rows - tile * tiling_->tile_rows);
   }
 
-  // All rows of a block of Q, tile by tile, with the rope part behind the rest.
+  // All rows of a block of Q, tile by tile.
   FA_INLINE void LoadQuery(const Block& block) {
-    query_slot_ = (query_slot_ + 1) % tiling_->query_buffers;
-    AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kQueryEvent + query_slot_);
+    queries_.BeginLoad();
     for (int32_t tile = 0; tile < TilesOf(block); ++tile) {
       const int64_t row = block.rows.begin + tile * tiling_->tile_rows;
-      const int32_t rows = static_cast<int32_t>(Min(tiling_->tile_rows, block.rows.end - row));
-      LoadWithRope(Query(tile), query_, problem_->q, query_rope_, problem_->q_rope,
-                   QueryOffset(problem_->q, block.sequence, block.head, row),
-                   QueryOffset(problem_->q_rope, block.sequence, block.head, row), rows, tiling_->tile_rows);
+      query_.Load(Query(tile), tiling_->tile_rows, block.sequence, block.head, row,
+                  static_cast<int32_t>(Min(tiling_->tile_rows, block.rows.end - row)));
     }
-    HandOver(kQueryEvent + query_slot_);
+    queries_.EndLoad();
   }
   FA_INLINE LocalTensor<T> Query(int32_t tile) const {
-    return q_[query_slot_][tile * tiling_->tile_rows * tiling_->query_depth];
+    return queries_.Current()[tile * tiling_->tile_rows * tiling_->query_depth];
   }
-  FA_INLINE void ReleaseQuery() { AscendC::SetFlag<HardEvent::MTE1_MTE2>(kQueryEvent + query_slot_); }
+  FA_INLINE void ReleaseQuery() { queries_.Release(); }
 
   // A piece of K; rows behind the last column keep what was there.
   FA_INLINE void LoadKeys(const Stage& stage, int32_t piece) {
-    key_slot_ ^= 1;
-    AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kKeyEvent + key_slot_);
+    const LocalTensor<T>& l1 = keys_.BeginLoad();
     const int64_t column = stage.columns.begin + piece * tiling_->key_piece;
     const int32_t columns = static_cast<int32_t>(Min(tiling_->key_piece, stage.columns.end - column));
     if (columns > 0) {
-      const Sequence& s = stage.block.sequence;
-      const int64_t head = KvHead(*problem_, stage.block.head);
-      LoadWithRope(Keys(), key_, problem_->k, key_rope_, problem_->k_rope, KeyOffset(problem_->k, s, head, column),
-                   KeyOffset(problem_->k_rope, s, head, column), columns, tiling_->key_piece);
+      key_.Load(l1, tiling_->key_piece, stage.block.sequence, KvHead(*problem_, stage.block.head), column, columns);
     }
-    HandOver(kKeyEvent + key_slot_);
+    keys_.EndLoad();
   }
-  FA_INLINE const LocalTensor<T>& Keys() const { return k_[key_slot_]; }
-  FA_INLINE void ReleaseKeys() { AscendC::SetFlag<HardEvent::MTE1_MTE2>(kKeyEvent + key_slot_); }
+  FA_INLINE const LocalTensor<T>& Keys() const { return keys_.Current(); }
+  FA_INLINE void ReleaseKeys() { keys_.Release(); }
 
   // rows x columns of P out of its ring.
   FA_INLINE void LoadProbabilities(const GlobalTensor<T>& gm, int32_t rows, int32_t columns) {
-    probability_slot_ ^= 1;
-    AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kProbabilityEvent + probability_slot_);
-    LoadStrips(Probabilities(), gm, rows, columns, SlabPitch(*tiling_), tiling_->tile_rows);
-    HandOver(kProbabilityEvent + probability_slot_);
+    LoadStrips(probabilities_.BeginLoad(), gm, rows, columns, SlabPitch(*tiling_), tiling_->tile_rows);
+    probabilities_.EndLoad();
   }
-  FA_INLINE const LocalTensor<T>& Probabilities() const { return p_[probability_slot_]; }
-  FA_INLINE void ReleaseProbabilities() {
-    AscendC::SetFlag<HardEvent::MTE1_MTE2>(kProbabilityEvent + probability_slot_);
-  }
+  FA_INLINE const LocalTensor<T>& Probabilities() const { return probabilities_.Current(); }
+  FA_INLINE void ReleaseProbabilities() { probabilities_.Release(); }
 
   // V is loaded piece by piece ahead of its use; a slot is handed over when its last piece of a stage is there.
   FA_INLINE int32_t ValuePieces(const Stage& stage) const {
@@ -111,9 +93,8 @@ class ForwardOperands {
     if (OpensValueSlot(piece)) AscendC::WaitFlag<HardEvent::MTE1_MTE2>(event);
     const int64_t column = stage.columns.begin + piece * tiling_->value_piece;
     const int32_t columns = static_cast<int32_t>(Min(tiling_->value_piece, stage.columns.end - column));
-    const int64_t head = KvHead(*problem_, stage.block.head);
-    LoadStrips(Values(piece), value_[KeyOffset(problem_->v, stage.block.sequence, head, column)], columns,
-               problem_->value_dim, problem_->v.row, tiling_->value_piece);
+    value_.Load(Values(piece), tiling_->value_piece, stage.block.sequence, KvHead(*problem_, stage.block.head), column,
+                columns);
     if (ClosesValueSlot(stage, piece)) AscendC::SetFlag<HardEvent::MTE2_MTE1>(event);
   }
   FA_INLINE void AwaitValues(int32_t piece) { AscendC::WaitFlag<HardEvent::MTE2_MTE1>(kValueEvent + ValueSlot(piece)); }
@@ -127,25 +108,12 @@ class ForwardOperands {
  private:
   static constexpr int32_t kKeyEvent = 0, kProbabilityEvent = 2, kValueEvent = 4, kQueryEvent = 6;
 
-  FA_INLINE static void HandOver(int32_t event) {
-    AscendC::SetFlag<HardEvent::MTE2_MTE1>(event);
-    AscendC::WaitFlag<HardEvent::MTE2_MTE1>(event);
-  }
-
-  FA_INLINE void LoadWithRope(const LocalTensor<T>& l1, const GlobalTensor<T>& gm, const Strides& strides,
-                              const GlobalTensor<T>& rope, const Strides& rope_strides, int64_t offset,
-                              int64_t rope_offset, int32_t rows, int32_t l1_rows) {
-    LoadStrips(l1, gm[offset], rows, problem_->head_dim, strides.row, l1_rows);
-    if (problem_->rope_dim == 0) return;
-    LoadStrips(l1[RoundUp(problem_->head_dim, kBlockElements<T>) * l1_rows], rope[rope_offset], rows,
-               problem_->rope_dim, rope_strides.row, l1_rows);
-  }
-
   const AttentionProblem* problem_ = nullptr;
   const Tiling* tiling_ = nullptr;
-  GlobalTensor<T> query_, query_rope_, key_, key_rope_, value_;
-  LocalTensor<T> q_[2], k_[2], p_[2], v_[2];
-  int32_t query_slot_ = 0, key_slot_ = 0, probability_slot_ = 0;
+  QueryTensor<T> query_;
+  KeyTensor<T> key_, value_;
+  L1Ring<T, 2> queries_, keys_, probabilities_;
+  LocalTensor<T> v_[2];
 };
 
 }  // namespace npu_fa

@@ -39,6 +39,14 @@ struct GmSequences {
   }
 };
 
+// A pointer into GM; GM_ADDR is a macro, which several names in one declaration cannot share.
+using GmAddress = GM_ADDR;
+
+// What both kernels read.
+struct InputTensors {
+  GmAddress query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink;
+};
+
 // What the device receives, by the kind of tiling.
 template <class KernelTiling>
 struct ArgumentsOf {

@@ -2,6 +2,7 @@
 // the zeros those sums start from.
 #pragma once
 
+#include "head_tensor.h"
 #include "row_terms.h"
 
 namespace npu_fa {
@@ -17,9 +18,9 @@ class GradientOutputs {
     dv_sum_ = GmTensor<float>(workspace + tiling->dv_at);
     sink_parts_ = GmTensor<float>(workspace + tiling->sink_at);
     dsink_ = GmTensor<float>(dsink);
-    dq_ = {GmTensor<T>(dq), GmTensor<T>(dq_rope), &problem->dq, &problem->dq_rope};
-    dk_ = {GmTensor<T>(dk), GmTensor<T>(dk_rope), &problem->dk, &problem->dk_rope};
-    dv_ = {GmTensor<T>(dv), {}, &problem->dv, nullptr};
+    dq_.Init(dq, problem->dq, problem->head_dim, dq_rope, problem->dq_rope, problem->rope_dim);
+    dk_.Init(dk, problem->dk, problem->head_dim, dk_rope, problem->dk_rope, problem->rope_dim);
+    dv_.Init(dv, problem->dv, problem->value_dim);
   }
 
   // Zeros in the sums of dK and dV that need them, shared between all vector cores.
@@ -56,8 +57,6 @@ class GradientOutputs {
     for (int32_t row = half * at_once; row < queries; row += 2 * at_once) {
       const Range& visible = plan.visible[row / tiling_->tile_rows];
       const int32_t rows = Smaller(at_once, queries - row);
-      const int64_t q = block.rows.begin + row;
-      const int64_t rope = problem_->rope_dim == 0 ? 0 : QueryOffset(*dq_.rope_strides, block.sequence, block.head, q);
       const LocalTensor<float> dq = boxes.BeginLoad();
       if (visible.begin < visible.end) {
         AscendC::DataCopy(dq, sum[row * tiling_->query_depth], rows * tiling_->query_depth);
@@ -66,8 +65,8 @@ class GradientOutputs {
         AscendC::Duplicate(dq, 0.0f, rows * tiling_->query_depth);
         VectorBarrier();
       }
-      Finish(boxes, dq, rows, tiling_->query_depth, problem_->head_dim, tiling_->scale, dq_,
-             QueryOffset(*dq_.strides, block.sequence, block.head, q), rope);
+      Finish(boxes, dq, rows, tiling_->query_depth, tiling_->scale, dq_, block.sequence, block.head,
+             block.rows.begin + row);
     }
   }
 
@@ -130,13 +129,6 @@ class GradientOutputs {
   }
 
  private:
-  // A gradient and its rope part.
-  struct Output {
-    GlobalTensor<T> head, rope;
-    const Strides* strides;
-    const Strides* rope_strides;
-  };
-
   // A power of two, so that it divides a tile of rows; half a box, so that sums of several cores meet in one.
   FA_INLINE static int32_t RowsAtOnce(int32_t width) {
     int32_t rows = kKeyTile;
@@ -176,35 +168,30 @@ class GradientOutputs {
     if (loaded < 0) AscendC::Duplicate(total, 0.0f, rows * width);
     VectorBarrier();
     if (value) {
-      Finish(boxes, total, rows, width, problem_->value_dim, tiling_->inverse_keep, dv_,
-             KeyOffset(*dv_.strides, s, head, key), 0);
+      Finish(boxes, total, rows, width, tiling_->inverse_keep, dv_, s, head, key);
     } else {
-      const int64_t rope = problem_->rope_dim == 0 ? 0 : KeyOffset(*dk_.rope_strides, s, head, key);
-      Finish(boxes, total, rows, width, problem_->head_dim, tiling_->scale, dk_, KeyOffset(*dk_.strides, s, head, key),
-             rope);
+      Finish(boxes, total, rows, width, tiling_->scale, dk_, s, head, key);
     }
   }
 
   // Scales and rounds what is in the open box, and lets it go.
-  FA_INLINE void Finish(VectorBoxes<T>& boxes, const LocalTensor<float>& sum, int32_t rows, int32_t width,
-                        int32_t head_columns, float factor, const Output& output, int64_t offset, int64_t rope_offset) {
+  template <class Output>
+  FA_INLINE void Finish(VectorBoxes<T>& boxes, const LocalTensor<float>& sum, int32_t rows, int32_t width, float factor,
+                        const Output& output, const Sequence& s, int64_t head, int64_t first_row) {
     AscendC::Muls(sum, sum, factor, rows * width);
     VectorBarrier();
     const LocalTensor<T> out = boxes.BeginStore();
     OnlineSoftmax::Narrow(out, sum, rows * width);
     boxes.EndCompute();
-    StoreRows(output.head[offset], out, rows, head_columns, output.strides->row, width);
-    if (output.rope_strides != nullptr && problem_->rope_dim > 0) {
-      StoreRows(output.rope[rope_offset], out[RoundUp(problem_->head_dim, kBlockElements<T>)], rows, problem_->rope_dim,
-                output.rope_strides->row, width);
-    }
+    output.Store(out, width, s, head, first_row, rows);
     boxes.EndStore();
   }
 
   const AttentionProblem* problem_ = nullptr;
   const BackwardTiling* tiling_ = nullptr;
   GlobalTensor<float> dk_sum_, dv_sum_, sink_parts_, dsink_;
-  Output dq_, dk_, dv_;
+  QueryTensor<T> dq_;
+  KeyTensor<T> dk_, dv_;
 };
 
 }  // namespace npu_fa

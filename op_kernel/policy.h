@@ -21,12 +21,12 @@ struct Policy {
   static constexpr bool kModified = kHasModifiers;
 };
 
-#define FA_FORWARD_POLICIES(X) \
-  X(0, half, false)            \
-  X(1, half, true)             \
-  X(2, bfloat16_t, false)      \
-  X(3, bfloat16_t, true)       \
-  X(4, float, false)           \
+#define FA_POLICIES(X)    \
+  X(0, half, false)       \
+  X(1, half, true)        \
+  X(2, bfloat16_t, false) \
+  X(3, bfloat16_t, true)  \
+  X(4, float, false)      \
   X(5, float, true)
 
 FA_FUNCTION int32_t PolicyId(const AttentionProblem& p) {

@@ -181,10 +181,10 @@ FORWARD = (
     ),
     Mutation(
         "rope_offset",
-        "the rope part of Q is read where the rest of Q lies",
-        "forward_operands.h",
-        "QueryOffset(problem_->q_rope, block.sequence, block.head, row)",
-        "QueryOffset(problem_->q, block.sequence, block.head, row)",
+        "the rope part of Q and K is read where the rest lies",
+        "head_tensor.h",
+        "LoadStrips(l1[(first - begin) * l1_rows], rope_gm_[Offset(*rope_strides_,",
+        "LoadStrips(l1[(first - begin) * l1_rows], rope_gm_[Offset(*strides_,",
         dtype="bfloat16",
     ),
     Mutation(
@@ -326,9 +326,9 @@ BACKWARD = (
     Mutation(
         "rope_gradient_misplaced",
         "the rope part of a gradient is taken from the columns beside it",
-        "gradient_outputs.h",
-        "out[RoundUp(problem_->head_dim, kBlockElements<T>)]",
-        "out[RoundUp(problem_->head_dim, kBlockElements<T>) - kBlockElements<T>]",
+        "head_tensor.h",
+        "ub[RopeBegin()]",
+        "ub[RopeBegin() - kBlockElements<T>]",
         dtype="bfloat16",
     ),
     Mutation(
