@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -25,6 +24,7 @@ SOC = "Ascend910B2"
 CORES, MHZ = 24, 1800
 CUBE_FLOPS, READ_RATE, WRITE_RATE = 8192, 110, 86  # a cycle and core; bytes
 STATISTICS_BYTES = 64  # a row: eight columns of maximum and sum
+KEY_TILE, BACKWARD_STAGE = 128, 256  # columns of a product and of a stage: backward_schedule.h
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Run:
 
     cycles: float
     bytes: dict[str, int]
-    tiling: dict[str, Any]  # of the forward
+    tiling: dict[str, Any]
     pipes: dict[tuple[str, str], tuple[float, float]]
     summary: str
     trace: str
@@ -138,7 +138,7 @@ def run(case: Case, inputs: Inputs, heads: bool, trace: bool = False) -> Run:
         return Run(
             result["cycles"],
             result["bytes"],
-            result.get("tiling", {}),
+            result["tiling"],
             result["pipes"],
             result["summary"],
             result["trace"]() if trace else "",
@@ -151,28 +151,52 @@ def run(case: Case, inputs: Inputs, heads: bool, trace: bool = False) -> Run:
 
 
 def least_bytes(case: Case, tiling: dict[str, Any]) -> float:
-    """What the forward has to move through GM under its tiling: S, P and P V there and back, Q, K and V once a block.
-
-    The cube computes sixteen rows at least; blocks that share their rows leave fp32 results to be joined.
-    """
+    """What the kernel has to move through GM under its tiling."""
     row = case.row
-    rows_in_all, element = case.seq_q or row.seq, row.dtype.itemsize
-    block_rows, stage = tiling["tiles"] * tiling["tile_rows"], tiling["stage_columns"]
-    modifiers = (element if row.dense_bias else 0) + (1 if row.dense_mask else 0) + (1 / 8 if row.dropout else 0)
-    score = 2 * 4 + 2 * element
+    rows_in_all, block_rows = case.seq_q or row.seq, tiling["tiles"] * tiling["tile_rows"]
     total = 0.0
     for begin in range(0, rows_in_all, block_rows):
         rows = min(block_rows, rows_in_all - begin)
         columns = begin + rows + row.seq - rows_in_all if row.causal else row.seq
-        stages = -(-columns // stage)
-        parts = -(-stages // tiling["part_stages"])
-        computed = -(-rows // 16) * 16
-        total += computed * (columns * score + 2 * row.dim * 4 * stages) + rows * columns * modifiers
-        total += (parts * row.dim + row.dim) * rows * element + rows * STATISTICS_BYTES
-        total += 2 * columns * row.dim * element
-        if parts > 1:
-            total += 2 * parts * computed * (row.dim + 2) * 4
+        block = _backward_block if case.backward else _forward_block
+        total += block(row, tiling, rows, columns)
+    if case.backward:  # dK and dV of all keys: fp32 sums to gradients
+        total += 2 * row.seq * row.dim * (4 + row.dtype.itemsize)
     return row.heads * total
+
+
+def _forward_block(row: Row, tiling: dict[str, Any], rows: int, columns: int) -> float:
+    """S, P and P V there and back, Q, K and V once a block.
+
+    The cube computes sixteen rows at least; blocks that share their rows leave fp32 results to be joined.
+    """
+    element = row.dtype.itemsize
+    modifiers = (element if row.dense_bias else 0) + (1 if row.dense_mask else 0) + (1 / 8 if row.dropout else 0)
+    stages = -(-columns // tiling["stage_columns"])
+    parts = -(-stages // tiling["part_stages"])
+    computed = -(-rows // 16) * 16
+    total = computed * (columns * (2 * 4 + 2 * element) + 2 * row.dim * 4 * stages) + rows * columns * modifiers
+    total += (parts * row.dim + row.dim) * rows * element + rows * STATISTICS_BYTES
+    total += 2 * columns * row.dim * element
+    return total + (2 * parts * computed * (row.dim + 2) * 4 if parts > 1 else 0)
+
+
+def _backward_block(row: Row, tiling: dict[str, Any], rows: int, columns: int) -> float:
+    """S, dP, P and dS there and back, dS twice, for tiles of 128 x 128 that see anything.
+
+    Per block, Q and dY come once to the cube, dY and Y once for D, K and V once; K once more for each tile of rows that
+    it is a part of dQ of. dQ leaves in fp32 once a group of stages, dK and dV once a block.
+    """
+    element, tile, width = row.dtype.itemsize, tiling["tile_rows"], row.dim
+    total = 0.0
+    for begin in range(0, rows, tile):
+        height = min(tile, rows - begin)
+        seen = -(-(columns - rows + begin + height if row.causal else columns) // KEY_TILE) * KEY_TILE
+        groups = -(-seen // (tiling["group_stages"] * BACKWARD_STAGE))
+        total += height * seen * (2 * 4 + 2 * 4 + 5 * element) + seen * width * element
+        total += height * width * 4 * groups
+    total += 4 * rows * width * element + rows * STATISTICS_BYTES + rows * width * (4 + element)
+    return total + 2 * columns * width * (element + 4)
 
 
 def measure(case: Case, traces: Path | None) -> list[str]:
@@ -201,10 +225,7 @@ def measure(case: Case, traces: Path | None) -> list[str]:
     )
     moved = sum(bare.bytes[path] for path in ("GM->UB", "GM->L1", "UB->GM", "L0C->GM"))
     tiles = case.flops / (10 if case.backward else 4) / case.row.dim / 128**2
-    traffic = f"{moved / tiles / 1024:.0f}"
-    if not case.backward:
-        least = least_bytes(case, bare.tiling)
-        traffic += f" ({moved / least:.2f}x)"
+    traffic = f"{moved / tiles / 1024:.0f} ({moved / least_bytes(case, bare.tiling):.2f}x)"
     return [
         case.name,
         *reached,
@@ -227,10 +248,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks kernels", description=__doc__)
     parser.add_argument("--rows", default="", help="only rows whose name contains this text")
     parser.add_argument("--trace", type=Path, help="write a trace of each run, for ui.perfetto.dev, to this folder")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="write these rows into the table of docs/benchmarks.md")
     options = parser.parse_args(arguments)
-    lines = list(HEAD)
-    print("\n".join(lines), flush=True)
+    print("\n".join(HEAD), flush=True)
     for case in CASES:
         if options.rows not in case.name:
             continue
@@ -239,8 +259,9 @@ def main(arguments: list[str]) -> int:
         except NotImplementedError as reason:
             print(f"{case.name}: {reason}", file=sys.stderr)
             continue
-        lines.append(line)
         print(line, flush=True)
-    if options.write:
-        page.write_block("kernels", "python -m benchmarks kernels " + shlex.join(arguments), lines)
+        if options.write:
+            rows = page.rows_of("kernels") | {case.name: line}
+            table = [rows[known.name] for known in CASES if known.name in rows]
+            page.write_block("kernels", "python -m benchmarks kernels --write", HEAD + table)
     return 0

@@ -9,6 +9,13 @@ from pathlib import Path
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
+def rows_of(name: str) -> dict[str, str]:
+    """The lines of the table in block `name`, by their first cell."""
+    block = PAGE.read_text().partition(f"<!-- measured: {name} -->")[2].partition(f"<!-- end {name} -->")[0]
+    lines = [line for line in block.splitlines() if line.startswith("|")]
+    return {line.split("|")[1].strip(): line for line in lines[2:]}
+
+
 def write_block(name: str, command: str, lines: Sequence[str]) -> None:
     """Replaces the page's block `name`. Raises ValueError when the page has none."""
     begin, end = f"<!-- measured: {name} -->\n", f"<!-- end {name} -->"

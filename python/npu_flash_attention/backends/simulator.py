@@ -41,7 +41,7 @@ class Options:
 
 OPTIONS = Options()
 last_run: dict[str, Any] = {}
-"""What the last launch reported: instructions, the forward's tiling, and with `timeline` cycles, bytes by path, the share
+"""What the last launch reported: instructions, its tiling, and with `timeline` cycles, bytes by path, the share
 of the makespan that each (core, pipe) is (busy, working without start-up costs), a summary and a trace."""
 
 
@@ -74,7 +74,8 @@ class SimulatorBackend(ChipBackend):
         if kernel == "forward":
             last_run.update(_S.forward(problem, tensors, **options), tiling=forward_tiling(problem))
         else:
-            last_run.update(_S.backward(problem, tensors, deterministic=deterministic, **options))
+            result = _S.backward(problem, tensors, deterministic=deterministic, **options)
+            last_run.update(result, tiling=backward_tiling(problem, deterministic))
 
     def unwritten(self, shape: Sequence[int], like: Tensor, tokens: Iterable[tuple[int, int]] | None) -> Tensor:
         """NaN in the tokens that the kernel is to write."""
@@ -91,6 +92,13 @@ def forward_tiling(problem: Problem) -> dict[str, Any]:
     from .. import _S
 
     return _S.forward_tiling(problem, soc=OPTIONS.soc)
+
+
+def backward_tiling(problem: Problem, deterministic: bool = False) -> dict[str, Any]:
+    """The same of the backward kernel."""
+    from .. import _S
+
+    return _S.backward_tiling(problem, soc=OPTIONS.soc, deterministic=deterministic)
 
 
 def _extents(tensors: dict[str, Tensor | None]) -> dict[str, tuple[int, int]]:
