@@ -72,6 +72,7 @@ class BackwardVector {
     AscendC::SyncAll();
     outputs_.WriteKeys(boxes_, arguments.sequences, number, numbers);
     if (problem_->has_sink) outputs_.WriteSinks(boxes_, arguments.sequences, number, numbers);
+    bias_gradient_.Finish(boxes_, number, numbers);
     modifiers_.Finish();
     boxes_.Finish();
   }

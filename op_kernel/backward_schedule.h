@@ -13,6 +13,12 @@ constexpr int32_t kKeyTile = 128;        // keys of one product
 constexpr int32_t kBackwardStage = 256;  // keys handed over at a time: the bits of their compares are 32 bytes
 constexpr int32_t kPieceBytes = 256;     // depth or width of one product, in bytes of an operand's row
 
+// A vector core takes the rows of a stage in groups: a tile of scores in UB, and a box with S beside dP, or P beside
+// dS.
+constexpr int32_t kRowGroup = kFractalSide;
+constexpr int32_t kBackwardTile = kRowGroup * kBackwardStage;
+constexpr int32_t kBackwardBox = 2 * kBackwardTile;
+
 // Slots of the rings in GM, without flags to free them. Scores t + 2 are only computed after P and dS of t came back,
 // so scores t were read. P and dS t + 3 only begin after scores t + 3, which are said to be ready after the products of
 // t and of the group two groups before t + 1.

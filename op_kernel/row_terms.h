@@ -5,16 +5,12 @@
 // stretch of rows sees a stage is shared evenly.
 #pragma once
 
-#include "backward_schedule.h"
 #include "bias_gradient.h"
 
 namespace npu_fa {
 
-constexpr int32_t kRowGroup = kFractalSide;                    // rows
-constexpr int32_t kGroupFloats = kRowGroup * kBlockFloats;     // of one term of a group
-constexpr int32_t kBackwardTile = kRowGroup * kBackwardStage;  // scores in UB
-constexpr int32_t kBackwardBox = 2 * kBackwardTile;            // S beside dP, P beside dS
-constexpr int32_t kSinkParts = kBlockFloats;                   // floats of a vector core's part of dsink in a block
+constexpr int32_t kGroupFloats = kRowGroup * kBlockFloats;  // of one term of a group
+constexpr int32_t kSinkParts = kBlockFloats;                // floats of a vector core's part of dsink in a block
 
 // Groups of rows of a block that belong to one vector core.
 struct RowGroups {

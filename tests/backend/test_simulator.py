@@ -65,6 +65,13 @@ def test_hundreds(start: int, cores: int) -> None:
             check_case(case)
 
 
+@pytest.mark.parametrize("pse", ["table1", "tableB"])
+def test_gradient_of_a_table_that_sequences_share(pse: str) -> None:
+    lengths = (1100, 70)
+    fields = {"q_lens": lengths, "kv_lens": lengths, "mask": "compressed", "sparse_mode": 3, "pse": pse}
+    check_case(Case(layout="TND", dtype="float16", heads=1, kv_heads=1, head_dim=24, **fields))
+
+
 CALLS = {
     "dense": {},
     "causal": {"atten_mask": CAUSAL, "sparse_mode": 2},

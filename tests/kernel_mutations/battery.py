@@ -33,6 +33,9 @@ CALLS = {
     "empty rows": _case(q_len=70, kv_len=65, mask="SS", mask_content="rows"),
     "bias then scale": _case(q_len=40, kv_len=300, pse="BNSS", pse_type=1),
     "scale then bias": _case(q_len=40, kv_len=300, pse="1N1S", pse_type=0),
+    "shared table": _case(
+        layout="TND", q_lens=(1030, 300), kv_lens=(1030, 300), mask="compressed", sparse_mode=3, pse="table1"
+    ),
     "slopes": _case(q_len=130, kv_len=130, pse="N", pse_type=2, q_start=7, kv_start=1),
     "slopes by root": _case(q_len=130, kv_len=130, pse="BN", pse_type=3),
     "dropout": _case(q_len=40, kv_len=328, dropout="generated", keep_prob=0.7),

@@ -360,6 +360,27 @@ BACKWARD = (
         "",
     ),
     Mutation(
+        "table_left_in_its_last_row",
+        "dpse of a table that sequences share stays in the row where it was summed",
+        "backward.h",
+        "bias_gradient_.Finish(boxes_, number, numbers);",
+        "",
+    ),
+    Mutation(
+        "half_a_stage_misplaced",
+        "a tile of rows that sees half of a stage stores dS of the other half",
+        "backward.h",
+        "out[kBackwardTile + seen.begin]",
+        "out[kBackwardTile]",
+    ),
+    Mutation(
+        "first_block_adds",
+        "the last block that sees a tile of keys starts its sum, not the first",
+        "backward_cube.h",
+        "keys.end).end <= plan.block.rows.end;",
+        "keys.end).begin >= plan.block.rows.begin;",
+    ),
+    Mutation(
         "cores_share_a_sum",
         "in deterministic mode all cores add to one sum",
         "backward_schedule.h",

@@ -89,11 +89,6 @@ class ChipBackend(abc.ABC):
             native().plan_backward(problem, self.soc(), deterministic)
         except ValueError as error:
             raise NotImplementedError(f"backend {self.name!r}: {error}") from error
-        if needs[3] and problem.bias_kind == "diagonal_tnd":
-            raise NotImplementedError(
-                f"backend {self.name!r}: expected pse without a gradient where layout TND takes a compressed table, "
-                "got one that needs a gradient: the kernel adds to another element of the right diagonal"
-            )
         statistics = softmax_max.contiguous(), softmax_sum.contiguous()
         if attention_in is None and dy.numel() > 0:
             attention_in = self._output_under(call, problem, *statistics)
