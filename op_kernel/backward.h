@@ -34,7 +34,7 @@ class BackwardVector {
     boxes_.Init(ub_, kBackwardBox);
     terms_.Init(ub_, problem_, tiling_, gm.dy, gm.out, gm.softmax_max, gm.softmax_sum, gm.sink,
                 gm.workspace + tiling_->sink_at);
-    modifiers_.Init(ub_, problem_, tiling_, gm.bias, gm.mask, gm.drop_bits);
+    modifiers_.Init(ub_, problem_, tiling_, gm);
     scales_ = ub_.template Take<float>(2 * kBlockFloats);
     AscendC::Duplicate(scales_, ScoreModifiers<P>::RemainingScale(*tiling_), kBlockFloats);
     AscendC::Duplicate(scales_[kBlockFloats], tiling_->inverse_keep, kBlockFloats);
@@ -116,8 +116,8 @@ class BackwardVector {
       bias_gradient_.Add(boxes_, modifiers_, ds, place);
       modifiers_.EndDrop();
       const LocalTensor<T> out = boxes_.BeginStore();
-      OnlineSoftmax::Narrow(out, p.x, kBackwardTile);
-      OnlineSoftmax::Narrow(out[kBackwardTile], ds.x, kBackwardTile);
+      Narrow(out, p.x, kBackwardTile);
+      Narrow(out[kBackwardTile], ds.x, kBackwardTile);
       boxes_.EndCompute();
       StoreRows(handoff_.Probabilities(number)[at], out[seen.begin], kRowGroup, width, kBackwardStage, kBackwardStage);
       StoreRows(handoff_.Gradients(number)[at], out[kBackwardTile + seen.begin], kRowGroup, width, kBackwardStage,

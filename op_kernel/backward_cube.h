@@ -7,6 +7,7 @@
 
 #include "backward_handoff.h"
 #include "backward_operands.h"
+#include "turns.h"
 
 namespace npu_fa {
 
@@ -56,17 +57,15 @@ class BackwardCube {
       const int32_t key_steps = stage >= 0 ? KeySteps(plan, stage) : 0;
       const int32_t query_steps = QueryShare(plan, stage);
       if (stage >= 0) AscendC::CrossCoreWaitFlag(kWeightsReady);
-      int32_t done = 0;
-      for (int32_t step = 0; step < Larger(score_steps, 1); ++step) {
-        if (step < score_steps) ScoreStep(plan, ahead, step);
-        if (step + 1 == score_steps) AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_FIX>(kScoresReady);
-        const int32_t due = (step + 1) * (query_steps + key_steps) / Larger(score_steps, 1);
-        for (; done < due; ++done) {
-          if (done < query_steps) {
-            QueryStep();
-          } else {
-            KeyStep(plan, stage, done - query_steps);
-          }
+      Turns turns(score_steps, query_steps + key_steps);
+      while (turns.Next()) {
+        if (turns.Leads()) {
+          ScoreStep(plan, ahead, turns.Step());
+          if (turns.Step() + 1 == score_steps) AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_FIX>(kScoresReady);
+        } else if (turns.Step() < query_steps) {
+          QueryStep();
+        } else {
+          KeyStep(plan, stage, turns.Step() - query_steps);
         }
       }
       if (stage >= 0 && stage + 1 == plan.GroupEnd(*tiling_, stage)) BeginQueries(plan, stage + 1);
@@ -108,10 +107,8 @@ class BackwardCube {
       l1_.NeedQuery(plan.block, tile);
     }
     const int32_t width = value ? tiling_->value_width : tiling_->query_depth, pieces = Pieces(*tiling_, width);
-    const int32_t rows = l1_.TileRows(plan.block, tile),
-                  upper = Smaller(rows, Larger(tiling_->tile_rows / 2, kFractalSide));
-    // L0C has room for half a tile of rows twice. Keys of a single piece stay in L1 for all rows, and in L0B for two
-    // tiles of them.
+    const int32_t rows = TileRows(*tiling_, plan.block, tile);
+    // Keys of a single piece stay in L1 for all rows, and in L0B for two tiles of them.
     const bool single = pieces == 1, fresh = !single || place % 2 == 0;
     const bool keep = single && fresh && place + 1 < seeing.Count();
     const int64_t number = plan.first_stage + stage;
@@ -127,14 +124,8 @@ class BackwardCube {
       } else {
         cube_.ReuseRight();
       }
-      cube_.BeginProduct();
-      for (int32_t half = 0, begin = 0; begin < rows; begin += upper, ++half) {
-        const int32_t count = Smaller(upper, rows - begin);
-        cube_.MultiplyRows(half, begin * depth, count, kKeyTile, depth, piece == 0);
-        if (piece + 1 < pieces) continue;
-        cube_.Store(slot[InSlot(tile, key_tile) + begin * kBackwardStage], half, count, kKeyTile, kBackwardStage);
-      }
-      cube_.EndProduct(keep);
+      cube_.MultiplyScores(slot[InSlot(tile, key_tile)], kBackwardStage, rows, kKeyTile, depth, piece == 0,
+                           piece + 1 == pieces, keep);
     }
   }
 
@@ -156,7 +147,7 @@ class BackwardCube {
     const int32_t columns = PieceWidth(*tiling_, width, piece);
     const Range keys = plan.KeyTile(stage, key_tile);
     const int32_t key_count = static_cast<int32_t>(keys.end - keys.begin);
-    const int32_t rows = l1_.TileRows(plan.block, tile);
+    const int32_t rows = TileRows(*tiling_, plan.block, tile);
 
     const int64_t number = plan.first_stage + stage;
     const GlobalTensor<T> weights = value ? handoff_.Probabilities(number) : handoff_.Gradients(number);
@@ -234,7 +225,7 @@ class BackwardCube {
     const int64_t begin = query_columns_.begin + key_tile * kKeyTile;
     const Range keys = {begin, Min(begin + kKeyTile, query_columns_.end)};
     const int32_t key_count = static_cast<int32_t>(keys.end - keys.begin);
-    const int32_t rows = l1_.TileRows(plan.block, query_tile_);
+    const int32_t rows = TileRows(*tiling_, plan.block, query_tile_);
     const int32_t columns = PieceWidth(*tiling_, tiling_->query_depth, query_piece_);
 
     const int64_t stage = plan.first_stage + (begin - plan.columns.begin) / kBackwardStage;

@@ -17,11 +17,11 @@ class BackwardHandoff {
     query_elements_ = QueryGradientElements(t);
     gradient_slots_ = GradientSlots(t);
     GM_ADDR base = workspace + core * t.workspace_per_core;
-    scores_ = Take<float>(base, kScoreSlots * elements_);
-    value_scores_ = Take<float>(base, kScoreSlots * elements_);
-    query_gradients_ = Take<float>(base, 2 * query_elements_);
-    probabilities_ = Take<T>(base, kProbabilitySlots * elements_);
-    gradients_ = Take<T>(base, gradient_slots_ * elements_);
+    scores_ = TakeGm<float>(base, kScoreSlots * elements_);
+    value_scores_ = TakeGm<float>(base, kScoreSlots * elements_);
+    query_gradients_ = TakeGm<float>(base, 2 * query_elements_);
+    probabilities_ = TakeGm<T>(base, kProbabilitySlots * elements_);
+    gradients_ = TakeGm<T>(base, gradient_slots_ * elements_);
   }
   FA_FUNCTION static int64_t Bytes(const BackwardTiling& t) {
     return RingElements(t) * (kScoreSlots * 8 + (kProbabilitySlots + GradientSlots(t)) * int64_t{sizeof(T)}) +
@@ -43,13 +43,6 @@ class BackwardHandoff {
   }
 
  private:
-  template <typename E>
-  FA_INLINE static GlobalTensor<E> Take(GM_ADDR& base, int64_t elements) {
-    const GlobalTensor<E> tensor = GmTensor<E>(base);
-    base += elements * static_cast<int64_t>(sizeof(E));
-    return tensor;
-  }
-
   GlobalTensor<float> scores_, value_scores_, query_gradients_;
   GlobalTensor<T> probabilities_, gradients_;
   int64_t elements_ = 0, query_elements_ = 0;

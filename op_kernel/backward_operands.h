@@ -37,10 +37,6 @@ class BackwardOperands {
     tiles_.Finish();
   }
 
-  FA_INLINE int32_t TileRows(const Block& block, int32_t tile) const {
-    return Smaller(tiling_->tile_rows, block.padded_rows - tile * tiling_->tile_rows);
-  }
-
   // Q and dY of a block arrive tile by tile, with the first use of each.
   FA_INLINE void BeginBlock() {
     AscendC::WaitFlag<HardEvent::MTE1_MTE2>(kBlockEvent);

@@ -144,8 +144,6 @@ class SeeingTiles {
   int32_t count_ = 0;
 };
 
-FA_FUNCTION int32_t TilesOf(const Tiling& t, const Block& block) { return CeilDiv(block.padded_rows, t.tile_rows); }
-
 // Walks the blocks of one core.
 template <class Sequences>
 class BlockWalker {

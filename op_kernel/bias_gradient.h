@@ -11,14 +11,6 @@
 
 namespace npu_fa {
 
-// x[0 .. 7] = sums over x[0 .. count - 1], count 8 times a power of 8.
-FA_INLINE void SumToEight(const LocalTensor<float>& x, int32_t count) {
-  for (; count > kBlockFloats; count /= kBlockFloats) {
-    AscendC::BlockReduceSum(x, x, count / kRepeatFloats, kRepeatFloats, 1, 1, kBlockFloats);
-    VectorBarrier();
-  }
-}
-
 template <class P>
 class BiasGradient {
  public:

@@ -99,8 +99,9 @@ class Cube {
     for (int32_t i = 0; i <= kSecondHalf; ++i) AscendC::WaitFlag<HardEvent::FIX_M>(i);
   }
 
-  // A product is: LoadLeft(NextLeft()), LoadRight...(NextRight()), Multiply. A right operand that several products
-  // share is loaded once; the last of them lets it go. Others may come in between and use the other slot.
+  // A product is: LoadLeft(NextLeft()), LoadRight...(NextRight()), MultiplyScores; or LoadLeft, Accumulate. A right
+  // operand that several products share is loaded once; the last of them lets it go. Others may come in between and use
+  // the other slot.
   FA_INLINE const LocalTensor<T>& NextLeft() {
     left_slot_ ^= 1;
     AscendC::WaitFlag<HardEvent::M_MTE1>(kLeftEvent + left_slot_);
@@ -114,30 +115,21 @@ class Cube {
   }
   FA_INLINE void ReuseRight() { right_slot_ = kept_slot_; }
 
-  // result[tile] (+)= left x right; `first` starts from zero.
-  FA_INLINE void Multiply(int32_t tile, int32_t rows, int32_t columns, int32_t depth, bool first, bool keep_right) {
+  // Scores (+)= left x right, `first` from zero, for rows that two results can hold; the `last` product stores each
+  // result as soon as it is there, as rows of `gm_columns`.
+  FA_INLINE void MultiplyScores(const GlobalTensor<float>& gm, int32_t gm_columns, int32_t rows, int32_t columns,
+                                int32_t depth, bool first, bool last, bool keep_right) {
+    const int32_t most = kScoreBytes / static_cast<int32_t>(sizeof(float)) / columns;
+    int32_t result = score_result_;
     BeginProduct();
-    MultiplyRows(tile, 0, rows, columns, depth, first);
-    EndProduct(keep_right);
-  }
-  // The same in parts: any number of stretches of rows of the left operand, which holds `left_depth` elements a row.
-  FA_INLINE void BeginProduct() {
-    AscendC::SetFlag<HardEvent::MTE1_M>(left_slot_);
-    AscendC::WaitFlag<HardEvent::MTE1_M>(left_slot_);
-  }
-  FA_INLINE void MultiplyRows(int32_t tile, int32_t left_begin, int32_t rows, int32_t columns, int32_t depth,
-                              bool first) {
-    if (first) AscendC::WaitFlag<HardEvent::FIX_M>(tile);
-    MultiplyInto(result_[tile], left_[left_slot_][left_begin], right_[right_slot_], rows, columns, depth, first);
-  }
-  FA_INLINE void EndProduct(bool keep_right) {
-    AscendC::SetFlag<HardEvent::M_MTE1>(kLeftEvent + left_slot_);
-    if (keep_right) {
-      kept_slot_ = right_slot_;
-      return;
+    for (int32_t row = 0; row < rows; row += most, result ^= 1) {
+      const int32_t count = Smaller(most, rows - row);
+      if (first) AscendC::WaitFlag<HardEvent::FIX_M>(result);
+      MultiplyInto(result_[result], left_[left_slot_][row * depth], right_[right_slot_], count, columns, depth, first);
+      if (last) StoreTensor(gm[row * gm_columns], result, result_[result], count, columns, gm_columns, false);
     }
-    kept_slot_ = kept_slot_ == right_slot_ ? kNone : kept_slot_;
-    AscendC::SetFlag<HardEvent::M_MTE1>(kRightEvent + right_slot_);
+    if (last) score_result_ = result;
+    EndProduct(keep_right);
   }
 
   // The accumulator (+)= left x right, the right operand in L1 as depth x columns. A sum begins with a product for each
@@ -147,7 +139,9 @@ class Cube {
     const LocalTensor<T> l0b = NextRight();
     if (!first) {
       LoadRightByDepth(l0b, right, l1_rows, columns, RoundUp(depth, kFractalSide));
-      Multiply(kAccumulator, rows, columns, depth, false, false);
+      BeginProduct();
+      MultiplyInto(result_[kAccumulator], left_[left_slot_], l0b, rows, columns, depth, false);
+      EndProduct(false);
       return;
     }
     const int32_t padded_depth = RoundUp(depth, kFractalSide);
@@ -181,13 +175,20 @@ class Cube {
     }
   }
 
-  // Writes result[tile] to GM, or adds it to what is there, as rows of `gm_columns`; the tile is free afterwards.
-  FA_INLINE void Store(const GlobalTensor<float>& gm, int32_t tile, int32_t rows, int32_t columns, int32_t gm_columns,
-                       bool add = false) {
-    StoreTensor(gm, tile, result_[tile], rows, columns, gm_columns, add);
-  }
-
  private:
+  FA_INLINE void BeginProduct() {
+    AscendC::SetFlag<HardEvent::MTE1_M>(left_slot_);
+    AscendC::WaitFlag<HardEvent::MTE1_M>(left_slot_);
+  }
+  FA_INLINE void EndProduct(bool keep_right) {
+    AscendC::SetFlag<HardEvent::M_MTE1>(kLeftEvent + left_slot_);
+    if (keep_right) {
+      kept_slot_ = right_slot_;
+      return;
+    }
+    kept_slot_ = kept_slot_ == right_slot_ ? kNone : kept_slot_;
+    AscendC::SetFlag<HardEvent::M_MTE1>(kRightEvent + right_slot_);
+  }
   FA_INLINE static int32_t HalfColumns(int32_t columns, int32_t half) {
     const int32_t first = RoundUp(CeilDiv(columns, 2), kFractalSide);
     return half == 0 ? Smaller(first, columns) : Larger(columns - first, 0);
@@ -221,7 +222,7 @@ class Cube {
 
   LocalTensor<T> left_[2], right_[2];
   LocalTensor<float> result_[3];
-  int32_t left_slot_ = 0, right_slot_ = 0, kept_slot_ = kNone;
+  int32_t left_slot_ = 0, right_slot_ = 0, kept_slot_ = kNone, score_result_ = 0;
   int32_t meeting_ = 0;  // where the halves of the accumulator met last
 };
 

@@ -1,4 +1,5 @@
-// What every entry of a kernel does: it picks the instance that computes the call, and the part of it that the core runs.
+// What every entry of a kernel does: it picks the instance that computes the call, and the part of it that the core
+// runs.
 #pragma once
 
 #include "gm_tile.h"

@@ -7,10 +7,6 @@ extern "C" __global__ __aicore__ void flash_attention_score(GM_ADDR query, GM_AD
                                                             GM_ADDR softmax_max, GM_ADDR softmax_sum, GM_ADDR workspace,
                                                             GM_ADDR blob) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
-  npu_fa::RunForward({{query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink},
-                      out,
-                      softmax_max,
-                      softmax_sum,
-                      workspace},
-                     blob);
+  const npu_fa::InputTensors inputs = {query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink};
+  npu_fa::RunForward({inputs, out, softmax_max, softmax_sum, workspace}, blob);
 }

@@ -7,18 +7,8 @@ extern "C" __global__ __aicore__ void flash_attention_score_grad(
     GM_ADDR dq, GM_ADDR dk, GM_ADDR dv, GM_ADDR dq_rope, GM_ADDR dk_rope, GM_ADDR dbias, GM_ADDR dsink,
     GM_ADDR workspace, GM_ADDR blob) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
-  npu_fa::RunBackward({{query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink},
-                       dy,
-                       softmax_max,
-                       softmax_sum,
-                       attention_in,
-                       dq,
-                       dk,
-                       dv,
-                       dq_rope,
-                       dk_rope,
-                       dbias,
-                       dsink,
-                       workspace},
-                      blob);
+  const npu_fa::InputTensors inputs = {query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink};
+  npu_fa::RunBackward(
+      {inputs, dy, softmax_max, softmax_sum, attention_in, dq, dk, dv, dq_rope, dk_rope, dbias, dsink, workspace},
+      blob);
 }

@@ -20,6 +20,14 @@ FA_INLINE GlobalTensor<T> GmTensor(GM_ADDR address) {
   return tensor;
 }
 
+// The next stretch of GM, `at` moving on behind it.
+template <typename T>
+FA_INLINE GlobalTensor<T> TakeGm(GM_ADDR& at, int64_t elements) {
+  const GlobalTensor<T> tensor = GmTensor<T>(at);
+  at += elements * static_cast<int64_t>(sizeof(T));
+  return tensor;
+}
+
 // A plain struct out of GM, by the scalar unit.
 template <typename Struct>
 FA_INLINE void ReadStruct(Struct& target, GM_ADDR address) {

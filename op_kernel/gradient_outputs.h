@@ -181,7 +181,7 @@ class GradientOutputs {
     AscendC::Muls(sum, sum, factor, rows * width);
     VectorBarrier();
     const LocalTensor<T> out = boxes.BeginStore();
-    OnlineSoftmax::Narrow(out, sum, rows * width);
+    Narrow(out, sum, rows * width);
     boxes.EndCompute();
     output.Store(out, width, s, head, first_row, rows);
     boxes.EndStore();

@@ -1,10 +1,11 @@
 // What the cube core and its two vector cores hand each other through GM, and the flags that say so.
 //
 // Three rings of kRingSlots slots a core: scores (cube -> vector), P (vector -> cube), products P V (cube -> vector).
-// One flag a stage and ring; policy.h says why none is needed to free a slot.
+// One flag a stage and ring; policy.h says why none is needed to free a slot. A slot of scores or P is
+// [slab][row][column], one of products [row][column].
 #pragma once
 
-#include "gm_tile.h"
+#include "score_tile.h"
 
 namespace npu_fa {
 
@@ -14,39 +15,49 @@ constexpr uint8_t kWithinGroup = 2;  // AIC -> both AIVs; AIV -> AIC once both h
 template <typename T>
 class Handoff {
  public:
-  FA_INLINE void Init(const Tiling& t, GM_ADDR workspace, int64_t core) {
-    GM_ADDR base = workspace + core * t.workspace_per_core;
-    score_elements_ = ScoreSlotElements(t);
-    product_elements_ = ProductSlotElements(t);
-    scores_ = GmTensor<float>(base);
-    base += kRingSlots * score_elements_ * static_cast<int64_t>(sizeof(float));
-    products_ = GmTensor<float>(base);
-    base += kRingSlots * product_elements_ * static_cast<int64_t>(sizeof(float));
-    probabilities_ = GmTensor<T>(base);
+  FA_INLINE void Init(const Tiling* tiling, GM_ADDR workspace, int64_t core) {
+    tiling_ = tiling;
+    GM_ADDR at = workspace + core * tiling->workspace_per_core;
+    scores_ = TakeGm<float>(at, kRingSlots * ScoreSlotElements(*tiling));
+    products_ = TakeGm<float>(at, kRingSlots * ProductSlotElements(*tiling));
+    probabilities_ = TakeGm<T>(at, kRingSlots * ScoreSlotElements(*tiling));
   }
 
-  FA_INLINE GlobalTensor<float> Scores(int64_t stage) const { return scores_[stage % kRingSlots * score_elements_]; }
-  FA_INLINE GlobalTensor<T> Probabilities(int64_t stage) const {
-    return probabilities_[stage % kRingSlots * score_elements_];
+  // From a row and column of a stage on; rows lie SlabPitch apart within a slab.
+  FA_INLINE GlobalTensor<float> Scores(int64_t stage, int32_t row, int32_t column) const {
+    return scores_[InRing(stage, row, column)];
   }
-  FA_INLINE GlobalTensor<float> Products(int64_t stage) const {
-    return products_[stage % kRingSlots * product_elements_];
+  FA_INLINE GlobalTensor<T> Probabilities(int64_t stage, int32_t row, int32_t column) const {
+    return probabilities_[InRing(stage, row, column)];
+  }
+  FA_INLINE GlobalTensor<float> Products(int64_t stage, int32_t row) const {
+    return products_[stage % kRingSlots * ProductSlotElements(*tiling_) + row * tiling_->value_width];
+  }
+
+  // A tile of the vector core, its first row `row` of the block.
+  FA_INLINE void LoadScores(const ScoreTile& tile, int64_t stage, int32_t row) const {
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      LoadAligned(tile.x[slab * tile.SlabElements()], Scores(stage, row, slab * kSlabColumns), tile.rows,
+                  tile.slabs.columns, SlabPitch(*tiling_));
+    }
+  }
+  FA_INLINE void StoreProbabilities(const LocalTensor<T>& p, const ScoreTile& tile, int64_t stage, int32_t row) const {
+    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+      StoreAligned(Probabilities(stage, row, slab * kSlabColumns), p[slab * tile.SlabElements()], tile.rows,
+                   tile.slabs.columns, SlabPitch(*tiling_));
+    }
   }
 
  private:
+  FA_INLINE int64_t InRing(int64_t stage, int32_t row, int32_t column) const {
+    const int32_t pitch = SlabPitch(*tiling_);
+    return stage % kRingSlots * ScoreSlotElements(*tiling_) + (column / pitch * BlockRows(*tiling_) + row) * pitch +
+           column % pitch;
+  }
+
+  const Tiling* tiling_ = nullptr;
   GlobalTensor<float> scores_, products_;
   GlobalTensor<T> probabilities_;
-  int64_t score_elements_ = 0, product_elements_ = 0;
-};
-
-// The last few stages by number.
-template <int32_t kCount>
-class RecentStages {
- public:
-  FA_INLINE Stage& operator[](int64_t number) { return stages_[number % kCount]; }
-
- private:
-  Stage stages_[kCount] = {};
 };
 
 }  // namespace npu_fa

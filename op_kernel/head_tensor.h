@@ -1,5 +1,5 @@
-// Rows of one head of q, k, v, the output or a gradient in GM, with their rope part where there is one. On chip the rope
-// part follows the rest, each from a multiple of 32 bytes on.
+// Rows of one head of q, k, v, the output or a gradient in GM, with their rope part where there is one. On chip the
+// rope part follows the rest, each from a multiple of 32 bytes on.
 #pragma once
 
 #include "gm_tile.h"

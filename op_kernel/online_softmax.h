@@ -4,34 +4,18 @@
 // maximum is a larger maximum. Values of the last kRingSlots stages are kept, because O follows some stages later.
 #pragma once
 
-#include "gm_tile.h"
+#include "score_tile.h"
 
 namespace npu_fa {
-
-// Rows of fp32 scores in UB: [slab][row][column], whole repeats.
-struct ScoreTile {
-  LocalTensor<float> x;
-  int32_t rows;
-  Slabs slabs;
-  FA_INLINE int32_t SlabElements() const { return rows * slabs.columns; }
-  FA_INLINE int32_t Elements() const { return slabs.count * SlabElements(); }
-};
-
-FA_INLINE void VectorBarrier() { AscendC::PipeBarrier<PIPE_V>(); }
-
-// 32 bytes of every element: dst[8 * i .. 8 * i + 7] = src[i].
-FA_INLINE void Spread(const LocalTensor<float>& dst, const LocalTensor<float>& src, int32_t elements) {
-  AscendC::Brcb(dst, src, CeilDiv(elements, kBlockFloats), AscendC::BrcbRepeatParams(1, kBlockFloats));
-}
 
 class OnlineSoftmax {
  public:
   // `scale`: what is left to be applied to the scores of a tile.
   template <class UbArena>
-  FA_INLINE void Init(UbArena& ub, int32_t rows, int32_t tile_rows, int32_t tile_elements, int32_t value_width,
-                      float scale) {
+  FA_INLINE void Init(UbArena& ub, const Tiling& t, float scale) {
+    const int32_t rows = VectorCoreRows(t), tile_rows = TallestVectorTile(t);
     rows_ = RoundUp(rows, kRepeatFloats);  // compares work on whole repeats
-    value_width_ = value_width;
+    value_width_ = t.value_width;
     for (int32_t i = 0; i < kRingSlots; ++i) {
       negative_max_[i] = ub.template Take<float>(rows_);
       sum_[i] = ub.template Take<float>(rows_);
@@ -41,7 +25,7 @@ class OnlineSoftmax {
     }
     start_max_ = ub.template Take<float>(rows_);
     start_sum_ = ub.template Take<float>(rows_);
-    scratch_ = ub.template Take<float>(tile_elements / kBlockFloats);
+    scratch_ = ub.template Take<float>(t.vector_rows * t.stage_columns / kBlockFloats);
     spread_ = ub.template Take<float>(tile_rows * kBlockFloats);
     wide_spread_ = ub.template Take<float>(tile_rows * kRepeatFloats);
     row_spread_ = ub.template Take<float>(rows_ * kBlockFloats);
@@ -49,7 +33,7 @@ class OnlineSoftmax {
     nonempty_ = ub.template Take<uint8_t>(RoundUp(rows_ / 8, kBlockBytes));
     AscendC::Duplicate(scale_, scale, kBlockFloats);
     scale_factor_ = scale;
-    output_ = ub.template Take<float>(RoundUp(rows, kBlockFloats) * value_width);
+    output_ = ub.template Take<float>(RoundUp(rows, kBlockFloats) * value_width_);
     VectorBarrier();
   }
 
@@ -193,16 +177,6 @@ class OnlineSoftmax {
   FA_INLINE void Normalise(const LocalTensor<T>& out, int32_t row, int32_t rows) {
     MultiplyByRows(row, rows);
     Narrow(out, output_[row * value_width_], rows * value_width_);
-  }
-
-  // Rounds to the operator's 16-bit types as it does; fp32 stays.
-  template <typename T>
-  FA_INLINE static void Narrow(const LocalTensor<T>& out, const LocalTensor<float>& in, int32_t count) {
-    if constexpr (sizeof(T) == sizeof(float)) {
-      AscendC::Adds(out, in, 0.0f, count);
-    } else {
-      AscendC::Cast(out, in, AscendC::RoundMode::CAST_ROUND, count);
-    }
   }
 
  private:

@@ -1,6 +1,7 @@
 // Rows whose columns several blocks share: each leaves its O, maxima and sums in GM, and one vector core joins them.
 #pragma once
 
+#include "online_softmax.h"
 #include "vector_boxes.h"
 
 namespace npu_fa {

@@ -63,6 +63,12 @@ struct Block {
   int64_t first_in_sequence;  // number of the sequence's first block
 };
 
+// Tiles of rows of a block, products of the cube; the last one may be shorter.
+FA_FUNCTION int32_t TilesOf(const Tiling& t, const Block& block) { return CeilDiv(block.padded_rows, t.tile_rows); }
+FA_FUNCTION int32_t TileRows(const Tiling& t, const Block& block, int32_t tile) {
+  return Smaller(t.tile_rows, block.padded_rows - tile * t.tile_rows);
+}
+
 // The rows of a block that one of the two vector cores has; the first `valid` of them are queries.
 struct Share {
   int32_t begin, rows, valid;
@@ -221,6 +227,29 @@ class StageWalker {
   const Tiling* tiling_ = nullptr;
   BlockCursor<Sequences> blocks_;
   Stage stage_ = {{}, {0, 0}, false, true};
+};
+
+// The stages of one core by number: the last one that was walked and kBehind before it.
+template <class Sequences, int32_t kBehind>
+class StageWindow {
+ public:
+  FA_INLINE void Init(const AttentionProblem* problem, const Tiling* tiling, const Sequences& sequences, int32_t core) {
+    walker_.Init(problem, tiling, sequences, core);
+  }
+
+  // Walks on to a stage, if there is one; false when not even the one kBehind before it is there.
+  FA_INLINE bool Advance(int64_t number) {
+    if (number == known_ && walker_.Next(stages_[number % (kBehind + 1)])) ++known_;
+    return number - kBehind < known_;
+  }
+  FA_INLINE bool Has(int64_t number) const { return number >= 0 && number < known_; }
+  FA_INLINE bool Computes(int64_t number) const { return Has(number) && (*this)[number].Computes(); }
+  FA_INLINE const Stage& operator[](int64_t number) const { return stages_[number % (kBehind + 1)]; }
+
+ private:
+  StageWalker<Sequences> walker_;
+  Stage stages_[kBehind + 1] = {};
+  int64_t known_ = 0;
 };
 
 }  // namespace npu_fa

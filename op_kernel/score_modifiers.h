@@ -4,17 +4,9 @@
 // row, a dense mask's from its bytes; bits combine sixteen to a lane. Loads wait on events 2 to 4 of MTE2 and V.
 #pragma once
 
-#include "online_softmax.h"
+#include "score_tile.h"
 
 namespace npu_fa {
-
-// Where a tile of scores lies in its sequence.
-struct TilePlace {
-  Sequence sequence;
-  int64_t head, row, column;
-  int32_t valid_rows;     // rows below it in the tile belong to no query
-  int32_t valid_columns;  // likewise
-};
 
 // Part of a row of a bias table.
 struct TableRow {
@@ -28,8 +20,7 @@ class ScoreModifiers {
   using T = typename P::T;
 
   template <class UbArena>
-  FA_INLINE void Init(UbArena& ub, const AttentionProblem* problem, const Tiling* tiling, GM_ADDR bias, GM_ADDR mask,
-                      GM_ADDR drop_bits) {
+  FA_INLINE void Init(UbArena& ub, const AttentionProblem* problem, const Tiling* tiling, const InputTensors& gm) {
     problem_ = problem;
     tiling_ = tiling;
     const int32_t elements = tiling->vector_rows * tiling->stage_columns;
@@ -40,10 +31,10 @@ class ScoreModifiers {
     columns_ = ub.template Take<float>(kSlabColumns);
     AscendC::CreateVecIndex(columns_, 0.0f, kSlabColumns);
     if constexpr (P::kModified) {
-      bias_ = GmTensor<T>(bias);
-      slopes_ = GmTensor<float>(bias);
-      mask_ = GmTensor<uint8_t>(mask);
-      drop_bits_ = GmTensor<uint8_t>(drop_bits);
+      bias_ = GmTensor<T>(gm.bias);
+      slopes_ = GmTensor<float>(gm.bias);
+      mask_ = GmTensor<uint8_t>(gm.mask);
+      drop_bits_ = GmTensor<uint8_t>(gm.drop_bits);
       wide_ = ub.template Take<float>(elements);
       raw_bias_ = ub.template Take<T>(elements);
       raw_mask_ = ub.template Take<uint8_t>(elements);

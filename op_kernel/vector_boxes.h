@@ -1,10 +1,9 @@
-// The buffers of a vector core: fp32 tiles in, two of them, tiles of the element type out; and its writer of
-// statistics.
+// The buffers of a vector core: fp32 tiles in, two of them, tiles of the element type out.
 //
 // Events 0 and 1 of MTE2/V guard the inbox, of V/MTE3 the outbox.
 #pragma once
 
-#include "online_softmax.h"
+#include "gm_tile.h"
 
 namespace npu_fa {
 
@@ -77,39 +76,6 @@ class VectorBoxes {
   LocalTensor<float> in_[2];
   LocalTensor<T> out_[2];
   int32_t in_slot_ = 0, out_slot_ = 0, outboxes_ = 2, rows_ = 0;
-};
-
-// Writes softmax_max and softmax_sum of a finished block through the outbox.
-class StatisticsWriter {
- public:
-  FA_INLINE void Init(const AttentionProblem* problem, int32_t rows, GM_ADDR softmax_max, GM_ADDR softmax_sum) {
-    problem_ = problem;
-    elements_ = rows * kBlockFloats;
-    max_gm_ = GmTensor<float>(softmax_max);
-    sum_gm_ = GmTensor<float>(softmax_sum);
-  }
-
-  // Rows [row, row + rows) of the block's sequence, the first ones the softmax holds. Without keys both are zero.
-  template <typename T>
-  FA_INLINE void Write(VectorBoxes<T>& boxes, OnlineSoftmax& softmax, int64_t stage, const Block& block, int64_t row,
-                       int32_t rows) {
-    const Sequence& s = block.sequence;
-    const LocalTensor<float> max = boxes.BeginStore().template ReinterpretCast<float>();
-    const LocalTensor<float> sum = max[elements_];
-    softmax.Statistics(max, sum, stage);
-    if (s.kv_len == 0) AscendC::Duplicate(max, 0.0f, 2 * elements_);
-    boxes.EndResult();
-    const int64_t begin = StatisticRow(*problem_, s, block.head, row);
-    const int64_t stride = (StatisticRow(*problem_, s, block.head, row + 1) - begin) * kStatisticColumns;
-    StoreRows(max_gm_[begin * kStatisticColumns], max, rows, kBlockFloats, stride, kBlockFloats);
-    StoreRows(sum_gm_[begin * kStatisticColumns], sum, rows, kBlockFloats, stride, kBlockFloats);
-    boxes.EndStore();
-  }
-
- private:
-  const AttentionProblem* problem_ = nullptr;
-  GlobalTensor<float> max_gm_, sum_gm_;
-  int32_t elements_ = 0;
 };
 
 }  // namespace npu_fa

@@ -36,7 +36,7 @@ FORWARD = (
         "result_event_dropped",
         "a product does not wait until its place in L0C has been stored",
         "cube.h",
-        "if (first) AscendC::WaitFlag<HardEvent::FIX_M>(tile);",
+        "if (first) AscendC::WaitFlag<HardEvent::FIX_M>(result);",
         "",
     ),
     Mutation(
@@ -50,8 +50,8 @@ FORWARD = (
         "ring_too_short",
         "two stages share one slot of the scores",
         "handoff.h",
-        "return scores_[stage % kRingSlots * score_elements_];",
-        "return scores_[stage % (kRingSlots - 1) * score_elements_];",
+        "return scores_[InRing(stage, row, column)];",
+        "return scores_[InRing(stage % (kRingSlots - 1), row, column)];",
     ),
     Mutation(
         "last_key_lost",
@@ -63,9 +63,9 @@ FORWARD = (
     Mutation(
         "value_beyond_the_end",
         "one value behind the last key is loaded",
-        "forward_operands.h",
-        "Min(tiling_->value_piece, stage.columns.end - column)",
-        "Min(tiling_->value_piece, stage.columns.end - column + 1)",
+        "value_stream.h",
+        "stage.columns.begin + piece_ * tiling_->value_piece, Columns(stage, piece_));",
+        "stage.columns.begin + piece_ * tiling_->value_piece, Columns(stage, piece_) + 1);",
     ),
     Mutation(
         "band_one_further",
@@ -112,9 +112,9 @@ FORWARD = (
     Mutation(
         "kept_weight_missing",
         "dropout without 1 / keep_prob",
-        "forward.h",
-        "softmax_.BeginNormalise(n, tiling_->inverse_keep);",
-        "softmax_.BeginNormalise(n, 1.0f);",
+        "forward_output.h",
+        "softmax.BeginNormalise(stage, tiling_->inverse_keep);",
+        "softmax.BeginNormalise(stage, 1.0f);",
     ),
     Mutation(
         "drop_bits_not_shifted",
