@@ -72,6 +72,24 @@ def test_gradient_of_a_table_that_sequences_share(pse: str) -> None:
     check_case(Case(layout="TND", dtype="float16", heads=1, kv_heads=1, head_dim=24, **fields))
 
 
+@pytest.mark.parametrize(("shape", "shared"), [((1, 2, 20, 30), True), ((2, 2, 1, 30), True), ((2, 2, 20, 30), False)])
+def test_a_gradient_without_an_order_is_refused_in_deterministic_mode(shape: tuple[int, ...], shared: bool) -> None:
+    query, key, value = (torch.randn(2, 2, length, 16).half() for length in (20, 30, 30))
+    pse = torch.randn(shape).half().requires_grad_()
+    torch.use_deterministic_algorithms(True)
+    with fa.backend("simulator"):
+        out = fa.npu_fusion_attention(query, key, value, 2, "BNSD", pse=pse)[0]
+        if shared:
+            with pytest.raises(NotImplementedError, match=r"pse: under .* got shape \[.*no fixed order"):
+                out.sum().backward()
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            with pytest.warns(UserWarning, match="no fixed order"):
+                out.sum().backward()
+        else:
+            out.sum().backward()
+    assert pse.grad is not None and pse.grad.abs().sum() > 0
+
+
 CALLS = {
     "dense": {},
     "causal": {"atten_mask": CAUSAL, "sparse_mode": 2},

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,15 @@ class ChipBackend(abc.ABC):
             native().plan_backward(problem, self.soc(), deterministic)
         except ValueError as error:
             raise NotImplementedError(f"backend {self.name!r}: {error}") from error
+        if deterministic and needs[3] and call.pse is not None and _shares_bias(call.pse, problem):
+            message = (
+                f"backend {self.name!r}: pse: under torch.use_deterministic_algorithms(True) expected an element for each "
+                f"score, or no gradient, got shape {list(call.pse.shape)}, whose elements several cores add to in no "
+                "fixed order (warn_only=True lets it pass)"
+            )
+            if not torch.is_deterministic_algorithms_warn_only_enabled():
+                raise NotImplementedError(message)
+            warnings.warn(message, stacklevel=2)
         statistics = softmax_max.contiguous(), softmax_sum.contiguous()
         if attention_in is None and dy.numel() > 0:
             attention_in = self._output_under(call, problem, *statistics)
@@ -136,6 +146,14 @@ class ChipBackend(abc.ABC):
             "dk_rope": like(call.key_rope, keys),
             "dsink": like(call.sink, None),
         }
+
+
+def _shares_bias(pse: Tensor, problem: Problem) -> bool:
+    """Whether an element of pse belongs to more than one score."""
+    if problem.bias_kind != "strided":
+        return problem.bias_kind != "packed"
+    batches, rows = len(problem.sequences), max((s.q_len for s in problem.sequences), default=0)
+    return (pse.shape[0] == 1 and batches > 1) or (pse.shape[2] == 1 and rows > 1)
 
 
 def _tokens(call: Call, problem: Problem, of: str) -> list[tuple[int, int]] | None:
