@@ -1,10 +1,12 @@
 # libnpu_fa_aclnn: the aclnn C API on the simulator's ACL host runtime, which C++ programs link like the toolkit's
 # libraries (headers: op_host/aclnn and simulator/include), and _aclnn, the same for Python.
-set(aclnn_sources op_host/aclnn/aclnn_flash_attention_score.cpp op_host/aclnn/aclnn_flash_attention_score_grad.cpp
-                  op_host/aclnn/call.cpp op_host/aclnn/checks.cpp op_host/aclnn/messages.cpp op_host/aclnn/phases.cpp
-                  op_host/aclnn/program.cpp op_host/aclnn/runtime_simulator.cpp op_host/aclnn/tensor_view.cpp)
-set(aclnn_symbols ${CMAKE_CURRENT_SOURCE_DIR}/op_host/aclnn/exported_symbols.map)
-add_library(npu_fa_aclnn SHARED ${aclnn_sources})
+set(aclnn_folder ${CMAKE_CURRENT_SOURCE_DIR}/op_host/aclnn)
+set(NPU_FA_ACLNN_SOURCES "")
+foreach(part aclnn_flash_attention_score aclnn_flash_attention_score_grad call checks messages phases program tensor_view)
+  list(APPEND NPU_FA_ACLNN_SOURCES ${aclnn_folder}/${part}.cpp)
+endforeach()
+set(aclnn_symbols ${aclnn_folder}/exported_symbols.map)
+add_library(npu_fa_aclnn SHARED ${NPU_FA_ACLNN_SOURCES} ${aclnn_folder}/runtime_simulator.cpp)
 target_include_directories(npu_fa_aclnn PUBLIC op_host/aclnn simulator/include PRIVATE op_host op_kernel simulator)
 target_compile_options(npu_fa_aclnn PRIVATE ${NPU_FA_WARNINGS})
 target_link_libraries(npu_fa_aclnn PRIVATE npu_fa_launch npu_fa_kernels -Wl,--whole-archive ascend_acl

@@ -52,12 +52,16 @@ foreach(library OP_DEFINITION OP_PROTO_LIB OP_TILING_LIB)
   target_compile_options(oncard_toolkit_check_${library} PRIVATE ${NPU_FA_WARNINGS})
   target_compile_definitions(oncard_toolkit_check_${library} PRIVATE _GLIBCXX_USE_CXX11_ABI=0 ${library})
 endforeach()
-# The aclnn layer and its examples.
+# The aclnn layer of a card and the examples, as the toolkit's libraries are compiled.
 file(GLOB aclnn_portable CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/op_host/aclnn/*.cpp
                                            ${CMAKE_CURRENT_SOURCE_DIR}/docs/examples/aclnn/*.cpp)
 list(FILTER aclnn_portable EXCLUDE REGEX "runtime_simulator")
 add_library(aclnn_toolkit_check OBJECT EXCLUDE_FROM_ALL ${aclnn_portable})
-target_include_directories(aclnn_toolkit_check SYSTEM PRIVATE ${host_includes})
+foreach(root ${toolkit_roots} ${ASCEND_HOME_PATH})
+  list(APPEND opdev_includes ${root}/include/aclnn)
+endforeach()
+target_include_directories(aclnn_toolkit_check SYSTEM PRIVATE ${host_includes} ${opdev_includes})
+target_compile_definitions(aclnn_toolkit_check PRIVATE _GLIBCXX_USE_CXX11_ABI=0)
 target_include_directories(aclnn_toolkit_check PRIVATE op_host/aclnn op_host op_kernel)
 target_compile_options(aclnn_toolkit_check PRIVATE ${NPU_FA_WARNINGS})
 add_custom_target(oncard_toolkit_check DEPENDS kernels_toolkit_check aclnn_toolkit_check oncard_toolkit_check_OP_DEFINITION

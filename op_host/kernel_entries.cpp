@@ -5,6 +5,7 @@
 
 #include "aclrtlaunch_flash_attention_score.h"
 #include "aclrtlaunch_flash_attention_score_grad.h"
+#include "aclrtlaunch_strided_copy.h"
 
 namespace npu_fa {
 namespace {
@@ -36,4 +37,9 @@ extern "C" __attribute__((visibility("default"))) uint32_t npu_fa_flash_attentio
                                                                                              void* const* arguments,
                                                                                              size_t count) {
   return npu_fa::Enter(ACLRT_LAUNCH_KERNEL(flash_attention_score_grad), cores, stream, arguments, count);
+}
+
+extern "C" __attribute__((visibility("default"))) uint32_t npu_fa_strided_copy(uint32_t cores, void* stream,
+                                                                               void* const* arguments, size_t count) {
+  return npu_fa::Enter(ACLRT_LAUNCH_KERNEL(strided_copy), cores, stream, arguments, count);
 }

@@ -34,7 +34,7 @@ struct BackwardBuffers {
 
 struct LaunchPlan {
   std::vector<uint8_t> blob;     // {AttentionProblem, Tiling, Sequence[]} of op_kernel/blob.h
-  int32_t cores = 0;             // AI cores
+  int32_t cores = 0;             // AI cores; of a copy, vector cores
   uint64_t workspace_bytes = 0;  // of device memory, at a multiple of kGmAlignment; the blob goes to its end
 };
 
@@ -44,6 +44,16 @@ constexpr uint64_t kGmAlignment = 512;
 LaunchPlan PlanForward(const HostProblem& built, const Platform& platform, int32_t cores = 0);
 LaunchPlan PlanBackward(const HostProblem& built, const Platform& platform, int32_t cores = 0,
                         bool deterministic = false);
+
+// A tensor in memory, in elements: `to` gets what `from` has. Without `from` it gets zeros.
+struct CopyShape {
+  int64_t element_bytes;
+  std::vector<int64_t> sizes, to_strides, from_strides;  // sizes: at least 1 each
+  bool zero = false;
+};
+
+// Throws AttentionError for more than CopyTask::kAxes axes that do not follow from each other.
+LaunchPlan PlanCopy(const CopyShape& shape, const Platform& platform);
 
 // The plan whose blob this is. Throws std::invalid_argument.
 LaunchPlan ForwardPlanOf(std::vector<uint8_t> blob);
@@ -70,6 +80,9 @@ std::string LaunchSoc();
 void LaunchForward(const LaunchPlan& plan, const ForwardBuffers& buffers, Buffer workspace, void* stream);
 // The same with flash_attention_score_grad.
 void LaunchBackward(const LaunchPlan& plan, const BackwardBuffers& buffers, Buffer workspace, void* stream);
+
+// The same with strided_copy; `from` is not read where the plan writes zeros.
+void LaunchCopy(const LaunchPlan& plan, Buffer to, Buffer from, Buffer workspace, void* stream);
 
 // For the twins: throws std::invalid_argument for a work space that does not fit the plan.
 void CheckWorkspace(const LaunchPlan& plan, const Buffer& workspace);

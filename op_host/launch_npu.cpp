@@ -161,4 +161,9 @@ void LaunchBackward(const LaunchPlan& plan, const BackwardBuffers& b, Buffer wor
          workspace, stream);
 }
 
+void LaunchCopy(const LaunchPlan& plan, Buffer to, Buffer from, Buffer workspace, void* stream) {
+  CheckWorkspace(plan, workspace);
+  Launch("npu_fa_strided_copy", plan, {to.data, from.data}, workspace, stream);
+}
+
 }  // namespace npu_fa

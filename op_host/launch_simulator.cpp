@@ -16,6 +16,7 @@ extern "C" void flash_attention_score_grad(uint8_t* query, uint8_t* key, uint8_t
                                            uint8_t* softmax_sum, uint8_t* attention_in, uint8_t* dq, uint8_t* dk,
                                            uint8_t* dv, uint8_t* dq_rope, uint8_t* dk_rope, uint8_t* dbias,
                                            uint8_t* dsink, uint8_t* workspace, uint8_t* blob);
+extern "C" void strided_copy(uint8_t* to, uint8_t* from, uint8_t* workspace, uint8_t* blob);
 
 namespace npu_fa {
 namespace {
@@ -173,6 +174,18 @@ void LaunchForward(const LaunchPlan& plan, const ForwardBuffers& buffers, Buffer
 void LaunchBackward(const LaunchPlan& plan, const BackwardBuffers& buffers, Buffer workspace, void* stream) {
   RequireNoStream(stream);
   Run(plan, buffers, workspace, {});
+}
+
+void LaunchCopy(const LaunchPlan& plan, Buffer to, Buffer from, Buffer workspace, void* stream) {
+  RequireNoStream(stream);
+  Regions regions;
+  uint8_t* const blob = PlaceBlob(regions, plan, workspace);
+  uint8_t* const target = regions.Output("copy", to);
+  uint8_t* const source = regions.Input("original", from);
+  ascend_sim::LaunchOptions options;
+  options.block_dim = plan.cores;
+  ascend_sim::Launch([&] { strided_copy(target, source, static_cast<uint8_t*>(workspace.data), blob); },
+                     regions.Finish(), options);
 }
 
 }  // namespace npu_fa

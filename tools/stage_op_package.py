@@ -22,7 +22,7 @@ TEMPLATE = Path("tools") / "op_project_templates" / "ascendc" / "customize"
 UNITS = ("ascend910b", "ascend910_93")
 OPERATORS = {"forward": "FlashAttentionScore", "backward": "FlashAttentionScoreGrad"}
 PREFIX = "NpuFa"
-HOST_SOURCES = ("problem_builder", "visibility", "bias", "platform", "tiling", "backward_tiling", "launch")
+HOST_SOURCES = ("problem_builder", "visibility", "bias", "platform", "tiling", "backward_tiling", "copy_plan", "launch")
 NOT_PACKED = ("launch_simulator.h", "kernel_entries.h")  # of other ways to launch
 
 

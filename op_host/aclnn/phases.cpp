@@ -121,7 +121,21 @@ class Planner {
       const TensorView copy = operand.view.AsContiguous();
       program_.staged.push_back({operand.role, copy, TakeWorkspace(copy.ExtentBytes())});
       views_[operand.role] = copy;
+      if (IsOutput(operand.role)) {
+        AddTransfer(program_.copied_out, operand.role, operand.view, copy);
+      } else {
+        AddTransfer(program_.copied_in, operand.role, copy, operand.view);
+      }
     }
+  }
+
+  void AddTransfer(std::vector<Transfer>& transfers, Role role, const TensorView& to, const TensorView& from,
+                   bool zero = false) {
+    if (to.Empty()) return;
+    LaunchPlan plan = PlanCopy({to.ElementBytes(), to.sizes, to.strides, from.strides, zero}, Chip());
+    if (to.Overlapping()) plan.cores = 1;  // in one order
+    const int64_t offset = TakeWorkspace(static_cast<int64_t>(plan.workspace_bytes));
+    transfers.push_back({role, std::move(plan), offset});
   }
 
   // ---- the builder's arguments ----
@@ -190,9 +204,8 @@ class Planner {
   // ---- the kernel ----
 
   void PlanKernel(const HostProblem& built) {
-    const Platform& platform = FindPlatform(LaunchSoc());
     LaunchPlan plan =
-        call_.backward ? PlanBackward(built, platform, 0, runtime::Deterministic()) : PlanForward(built, platform);
+        call_.backward ? PlanBackward(built, Chip(), 0, runtime::Deterministic()) : PlanForward(built, Chip());
     const int64_t offset = TakeWorkspace(static_cast<int64_t>(plan.workspace_bytes));
     program_.kernel = Kernel{call_.backward, std::move(plan), offset};
     if (LeavesTokens(built)) ZeroOutputs();
@@ -207,7 +220,16 @@ class Planner {
 
   void ZeroOutputs() {
     for (const Operand& operand : program_.operands)
-      if (operand.handle != nullptr && IsOutput(operand.role)) program_.zeroed.push_back(operand.role);
+      if (operand.handle != nullptr && IsOutput(operand.role))
+        AddTransfer(program_.zeroed, operand.role, *views_[operand.role], *views_[operand.role], true);
+  }
+
+  static const Platform& Chip() {
+    try {
+      return FindPlatform(LaunchSoc());
+    } catch (const std::invalid_argument& error) {
+      throw LaunchError(error.what());
+    }
   }
 
   const Call& call_;
@@ -255,6 +277,9 @@ aclnnStatus SecondPhase(const char* function, void* workspace, uint64_t workspac
                         aclrtStream stream) {
   try {
     return runtime::LaunchExecutor(function, workspace, workspace_size, executor, stream);
+  } catch (const LaunchError& error) {
+    return runtime::Report(static_cast<aclnnStatus>(Status::kRuntimeError),
+                           std::string(function) + ": " + error.what());
   } catch (const std::exception& error) {
     return runtime::Report(static_cast<aclnnStatus>(Status::kInnerError), std::string(function) + ": " + error.what());
   }

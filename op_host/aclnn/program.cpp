@@ -3,41 +3,49 @@
 namespace npu_fa::aclnn {
 namespace {
 
-struct Placed {
-  const Operand* operand = nullptr;
-  uint8_t* first = nullptr;  // element 0 of the view
+// Where the tensors are; absent ones are empty.
+using Memory = std::array<Buffer, kRoleCount>;
 
-  Strided AsGiven() const { return {first, operand->view.ElementBytes(), operand->view.sizes, operand->view.strides}; }
-};
+void LaunchKernel(const Kernel& kernel, const Memory& m, Buffer workspace, void* stream) {
+  if (kernel.backward) {
+    const BackwardBuffers buffers = {m[kQuery],      m[kKey],        m[kValue],       m[kDy],       m[kQueryRope],
+                                     m[kKeyRope],    m[kPse],        m[kAttenMask],   m[kDropMask], m[kSink],
+                                     m[kSoftmaxMax], m[kSoftmaxSum], m[kAttentionIn], m[kDq],       m[kDk],
+                                     m[kDv],         m[kDqRope],     m[kDkRope],      {},           m[kDsink]};
+    LaunchBackward(kernel.plan, buffers, workspace, stream);
+  } else {
+    const ForwardBuffers buffers = {m[kQuery],   m[kKey],          m[kValue],         m[kQueryRope],
+                                    m[kKeyRope], m[kPse],          m[kAttenMask],     m[kDropMask],
+                                    m[kSink],    m[kAttentionOut], m[kSoftmaxMaxOut], m[kSoftmaxSumOut]};
+    LaunchForward(kernel.plan, buffers, workspace, stream);
+  }
+}
 
 }  // namespace
 
-void Enqueue(const Program& program, const std::vector<void*>& addresses, uint8_t* workspace, Queue& queue) {
+void Enqueue(const Program& program, const std::vector<void*>& addresses, uint8_t* workspace, void* stream) {
   const uint64_t misaligned = reinterpret_cast<uintptr_t>(workspace) % kGmAlignment;
   uint8_t* const aligned = workspace + (misaligned ? kGmAlignment - misaligned : 0);
-  std::array<Strided, kRoleCount> given = {}, used = {};
-  KernelMemory memory;
+  Memory given, used;
   for (size_t i = 0; i < program.operands.size(); ++i) {
     const Operand& operand = program.operands[i];
     if (operand.handle == nullptr) continue;
-    const TensorView& view = operand.view;
-    uint8_t* const first = static_cast<uint8_t*>(addresses[i]) + view.offset * view.ElementBytes();
-    given[operand.role] = used[operand.role] = {first, view.ElementBytes(), view.sizes, view.strides};
-    memory[operand.role] = {first, static_cast<uint64_t>(view.ExtentBytes())};
+    uint8_t* const storage = static_cast<uint8_t*>(addresses[i]);
+    given[operand.role] = {storage + operand.view.offset * operand.view.ElementBytes(),
+                           static_cast<uint64_t>(operand.view.ExtentBytes())};
   }
-  for (const Staged& staged : program.staged) {
-    uint8_t* const first = aligned + staged.offset;
-    used[staged.role] = {first, given[staged.role].element_bytes, staged.copy.sizes, staged.copy.strides};
-    memory[staged.role] = {first, static_cast<uint64_t>(staged.copy.ExtentBytes())};
-  }
-  for (const Role role : program.zeroed) queue.Zero(used[role]);
-  if (!program.kernel) return;
+  used = given;
   for (const Staged& staged : program.staged)
-    if (!IsOutput(staged.role)) queue.Copy(used[staged.role], given[staged.role]);
-  const Kernel& kernel = *program.kernel;
-  queue.Launch(kernel, memory, {aligned + kernel.workspace_offset, kernel.plan.workspace_bytes});
-  for (const Staged& staged : program.staged)
-    if (IsOutput(staged.role)) queue.Copy(given[staged.role], used[staged.role]);
+    used[staged.role] = {aligned + staged.offset, static_cast<uint64_t>(staged.copy.ExtentBytes())};
+  const auto transfer = [&](const std::vector<Transfer>& transfers, const Memory& to, const Memory& from) {
+    for (const Transfer& t : transfers)
+      LaunchCopy(t.plan, to[t.role], from[t.role], {aligned + t.workspace_offset, t.plan.workspace_bytes}, stream);
+  };
+  transfer(program.zeroed, used, {});
+  transfer(program.copied_in, used, given);
+  if (const auto& kernel = program.kernel)
+    LaunchKernel(*kernel, used, {aligned + kernel->workspace_offset, kernel->plan.workspace_bytes}, stream);
+  transfer(program.copied_out, given, used);
 }
 
 }  // namespace npu_fa::aclnn

@@ -32,35 +32,26 @@ struct Kernel {
   int64_t workspace_offset;
 };
 
+// An operand filled with zeros, or copied from or to the one that stands for it.
+struct Transfer {
+  Role role;
+  LaunchPlan plan;
+  int64_t workspace_offset;
+};
+
 struct Program {
   std::string function;
   std::vector<Operand> operands;  // in the order of the function's parameters: inputs, then outputs
   int64_t workspace_bytes = 0;
-  std::vector<Role> zeroed;  // outputs that are filled with 0
   std::vector<Staged> staged;
+  // In the order in which they are queued; outputs are zeroed as the kernel writes them.
+  std::vector<Transfer> zeroed, copied_in;
   std::optional<Kernel> kernel;
+  std::vector<Transfer> copied_out;
 };
 
-// Where the kernels find the tensors; absent ones are empty.
-using KernelMemory = std::array<Buffer, kRoleCount>;
-
-// A tensor in memory. Strides in elements.
-struct Strided {
-  uint8_t* data;
-  int64_t element_bytes;
-  std::vector<int64_t> sizes, strides;
-};
-
-// Where the steps of a program go: the device executes them in the order in which they come.
-class Queue {
- public:
-  virtual ~Queue() = default;
-  virtual void Copy(const Strided& to, const Strided& from) = 0;
-  virtual void Zero(const Strided& to) = 0;
-  virtual void Launch(const Kernel& kernel, const KernelMemory& memory, Buffer workspace) = 0;
-};
-
-// `addresses`: the storage of each operand. `workspace` has workspace_bytes bytes.
-void Enqueue(const Program& program, const std::vector<void*>& addresses, uint8_t* workspace, Queue& queue);
+// Queues the steps on the stream, as launch.h does. `addresses`: the storage of each operand. `workspace` has
+// workspace_bytes bytes.
+void Enqueue(const Program& program, const std::vector<void*>& addresses, uint8_t* workspace, void* stream);
 
 }  // namespace npu_fa::aclnn

@@ -358,6 +358,14 @@ PYBIND11_MODULE(_C, m) {
       },
       py::arg("problem"), py::arg("soc"), py::arg("deterministic"), "As plan_forward, of the backward.");
   m.def(
+      "platforms",
+      [] {
+        std::vector<std::string> names;
+        for (const Platform& platform : Platforms()) names.push_back(platform.name);
+        return names;
+      },
+      "The chips there are plans for, as the toolkit names them.");
+  m.def(
       "generated_drop_bits",
       [](const HostProblem& built) {
         const std::vector<uint8_t> bits = GeneratedDropBits(built.problem);

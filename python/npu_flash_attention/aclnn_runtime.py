@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import importlib
@@ -93,22 +94,41 @@ class _Memory:
     """Host memory that the device may use: pieces that are registered, and how many calls use each."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a collected call may be released in the middle of another's `take`
+        self._lock = threading.Lock()
         self._pieces: dict[int, tuple[int, int]] = {}  # start -> (end, users)
+        self._ended: collections.deque[tuple[ModuleType, int]] = collections.deque()
 
     def take(self, module: ModuleType, start: int, end: int, name: str) -> int:
         """Makes [start, end) known to the device; returns what `release` wants."""
-        with self._lock:
-            for known, (known_end, users) in list(self._pieces.items()):
-                if known <= start and end <= known_end:
-                    self._pieces[known] = (known_end, users + 1)
-                    return known
-            _check(module, module.register_memory(start, end - start, name))
-            self._pieces[start] = (end, 1)
-            return start
+        try:
+            with self._lock:
+                self._forget_ended()
+                for known, (known_end, users) in self._pieces.items():
+                    if known <= start and end <= known_end:
+                        self._pieces[known] = (known_end, users + 1)
+                        return known
+                _check(module, module.register_memory(start, end - start, name))
+                self._pieces[start] = (end, 1)
+                return start
+        finally:
+            self._try_to_forget()
 
     def release(self, module: ModuleType, start: int) -> None:
-        with self._lock:
+        # A collected call comes here in the middle of anything, the `take` of the same thread too: who holds the lock
+        # forgets for the others.
+        self._ended.append((module, start))
+        self._try_to_forget()
+
+    def _try_to_forget(self) -> None:
+        while self._ended and self._lock.acquire(blocking=False):
+            try:
+                self._forget_ended()
+            finally:
+                self._lock.release()
+
+    def _forget_ended(self) -> None:
+        while self._ended:
+            module, start = self._ended.popleft()
             end, users = self._pieces[start]
             self._pieces[start] = (end, users - 1)
             if users == 1:

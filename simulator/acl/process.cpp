@@ -171,7 +171,7 @@ aclError RequireStream(Process& process, const char* api, aclrtStream handle, st
 
 int DeviceCount() { return std::clamp(std::atoi(Setting("ASCEND_SIMULATOR_DEVICES", "1").c_str()), 1, 64); }
 
-std::string SocName() { return Setting("ASCEND_SIMULATOR_SOC", "Ascend910B2"); }
+std::string SocName() { return DefaultSoc(); }
 
 bool Deterministic() {
   Process& process = Process::Get();

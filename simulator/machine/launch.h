@@ -10,6 +10,7 @@
 
 #include "machine/gm.h"
 #include "machine/modes.h"
+#include "machine/soc.h"
 #include "machine/timeline.h"
 
 namespace ascend_sim {
@@ -18,7 +19,7 @@ namespace ascend_sim {
 enum class KernelType : uint8_t { kAuto, kAivOnly, kAicOnly, kMixAiv10, kMixAic10, kMixAic11, kMixAic12 };
 
 struct LaunchOptions {
-  std::string soc = "Ascend910B2";
+  std::string soc = DefaultSoc();
   int block_dim = 1;
   uint32_t modes = kChecks;
   int threads = 0;  // 0: one per hardware thread

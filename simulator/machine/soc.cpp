@@ -1,5 +1,7 @@
 #include "machine/soc.h"
 
+#include <cstdlib>
+
 #include "machine/fault.h"
 
 namespace ascend_sim {
@@ -27,6 +29,11 @@ const std::vector<Soc>& SocTable() {
       C220("Ascend910_9392", 24, 1850, 64 * kGiB, 192 * kMiB),
   };
   return table;
+}
+
+std::string DefaultSoc() {
+  const char* const chosen = std::getenv("ASCEND_SIMULATOR_SOC");
+  return chosen == nullptr || *chosen == '\0' ? "Ascend910B2" : chosen;
 }
 
 const Soc& FindSoc(const std::string& name) {

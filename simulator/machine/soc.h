@@ -32,6 +32,8 @@ struct Soc {
 };
 
 const std::vector<Soc>& SocTable();
+// The chip where nobody names one: ASCEND_SIMULATOR_SOC, by default "Ascend910B2".
+std::string DefaultSoc();
 // Throws Fault(kHost) naming the known chips.
 const Soc& FindSoc(const std::string& name);
 

@@ -1,6 +1,7 @@
-// aclnn_fuzz CALLS SEED [LAUNCH_EVERY]: random calls of the aclnn C API, most of them wrong in a way whose status the
-// specification gives. Every LAUNCH_EVERY-th accepted call (0: none) is also launched. Exits with 1 after the first
-// call that is answered otherwise, which it describes.
+// aclnn_fuzz CALLS SEED [LAUNCH_EVERY [keep]]: random calls of the aclnn C API, most of them wrong in a way whose
+// status the specification gives. Every LAUNCH_EVERY-th accepted call (0: none) is also launched, the executors of the
+// others are destroyed, or with `keep` left. Exits with 1 after the first call that is answered otherwise, which it
+// describes.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -66,7 +67,8 @@ std::string Describe(const CallSpec& c) {
 
 class Fuzzer {
  public:
-  Fuzzer(uint64_t seed, int64_t launch_every) : random_(seed), launch_every_(launch_every) {
+  Fuzzer(uint64_t seed, int64_t launch_every, bool destroy)
+      : random_(seed), destroy_(destroy), launch_every_(launch_every) {
     Require(aclInit(nullptr) == 0 && aclrtSetDevice(0) == 0 && aclrtCreateStream(&stream_) == 0, "no device");
     Require(aclrtMalloc(&arena_, kArena, ACL_MEM_MALLOC_HUGE_FIRST) == 0, "no memory");
     std::vector<uint16_t> ones(kArena / 2, 0x3C00);  // a number in every dtype
@@ -219,7 +221,7 @@ class Fuzzer {
       // Elements of wild outputs may share memory with each other, and wild tensors may leave their place.
       if (fits && story != "wild" && launch_every_ > 0 && ++accepted_ % launch_every_ == 0)
         Launch(call, executor, size, used, outputs, about);
-      else
+      else if (destroy_)
         Require(aclDestroyAclOpExecutor(executor) == 0, "the executor cannot be destroyed " + about);
     }
     for (aclTensor* tensor : tensors) aclDestroyTensor(tensor);
@@ -236,6 +238,8 @@ class Fuzzer {
       Require(call.function->launch(nullptr, size, executor, stream_) == 161001, "no workspace " + about);
     }
     Require(call.function->launch(workspace, size, nullptr, stream_) == 161001, "no executor " + about);
+    Require(call.function->launch(workspace, size, reinterpret_cast<aclOpExecutor*>(workspace), stream_) == 161002,
+            "an executor that is none " + about);
     Require(call.function->launch(workspace, size, executor, stream_) == 0, "refused launch " + about);
     Require(call.function->launch(workspace, size, executor, stream_) == 161002, "second launch " + about);
     Require(aclrtSynchronizeStream(stream_) == 0, "fault " + about);
@@ -253,6 +257,7 @@ class Fuzzer {
   }
 
   Random random_;
+  bool destroy_;  // executors that are not launched
   int64_t launch_every_, accepted_ = 0, launched_ = 0;
   aclrtStream stream_ = nullptr;
   void* arena_ = nullptr;
@@ -265,7 +270,8 @@ class Fuzzer {
 int main(int argc, char** argv) {
   const int64_t calls = argc > 1 ? std::atoll(argv[1]) : 1000;
   const uint64_t seed = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
-  Fuzzer fuzzer(seed, argc > 3 ? std::atoll(argv[3]) : 0);
+  const bool destroy = argc <= 4 || std::string(argv[4]) != "keep";
+  Fuzzer fuzzer(seed, argc > 3 ? std::atoll(argv[3]) : 0, destroy);
   for (int64_t i = 0; i < calls; ++i) fuzzer.Step();
   fuzzer.Report();
   std::printf("%ld calls, seed %lu: passed\n", static_cast<long>(calls), static_cast<unsigned long>(seed));

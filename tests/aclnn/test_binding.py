@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -137,6 +140,38 @@ def test_a_repeatable_executor() -> None:
             stream.synchronize()
             assert_close(results["attention_out"], expected(inputs))
     executor.destroy()
+
+
+PLAN_ON_A_CHIP = """
+import torch
+from npu_flash_attention import aclnn
+query = torch.randn(1, 64, 128, 64).half()
+statistics = [torch.empty(1, 64, 128, 8) for _ in range(2)]
+tensors = dict(zip(("softmax_max", "softmax_sum"), statistics), attention_out=torch.empty_like(query))
+size, executor = aclnn.aclnnFlashAttentionScoreGetWorkspaceSize(
+    query, query, query, head_num=64, input_layout="BNSD", **tensors)
+with aclnn.Stream() as stream:
+    aclnn.aclnnFlashAttentionScore(aclnn.empty_workspace(size), size, executor, stream)
+    stream.synchronize()
+print(size)
+"""
+
+
+def on_a_chip(soc: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ASCEND_SIMULATOR_SOC": soc}
+    return subprocess.run(
+        [sys.executable, "-c", PLAN_ON_A_CHIP], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_plan_is_for_the_chip_that_is_there() -> None:
+    sizes = {}
+    for soc in ("Ascend910B2", "Ascend910B4"):  # 24 and 20 cores
+        done = on_a_chip(soc)
+        assert done.returncode == 0, done.stderr
+        sizes[soc] = int(done.stdout)
+    assert sizes["Ascend910B2"] > sizes["Ascend910B4"] > 0
+    assert "expected a chip the simulator knows, got Ascend310P3" in on_a_chip("Ascend310P3").stderr
 
 
 def test_an_executor_is_good_for_one_launch() -> None:

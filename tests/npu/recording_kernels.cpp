@@ -27,3 +27,7 @@ extern "C" uint32_t aclrtlaunch_flash_attention_score_grad(uint32_t cores, aclrt
                                                            void*, void*, void* blob) {
   return Record(cores, stream, dq, blob);
 }
+
+extern "C" uint32_t aclrtlaunch_strided_copy(uint32_t cores, aclrtStream stream, void* to, void*, void*, void* blob) {
+  return Record(cores, stream, to, blob);
+}

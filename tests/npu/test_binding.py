@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import npu_flash_attention as fa
 import pytest
@@ -138,3 +139,19 @@ def test_what_is_missing_is_said(found: ModuleType | Exception, reason: str, mon
         npu.missing.cache_clear()
     assert said is not None
     assert re.search(reason, said), said
+
+
+def test_a_chip_without_plans_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch_npu", module(True))
+    monkeypatch.setattr(npu, "LIBRARY", Path(__file__))
+    monkeypatch.setattr(torch.ops, "load_library", lambda path: None)
+    chip = SimpleNamespace(launch_soc=lambda: "Ascend310P3")
+    monkeypatch.setattr(torch.ops, "npu_flash_attention", chip, raising=False)
+    npu.missing.cache_clear()
+    try:
+        assert re.match("the chip is Ascend310P3, and the kernels are for Ascend910B1, ", str(npu.missing()))
+        chip.launch_soc = lambda: "Ascend910B4"
+        npu.missing.cache_clear()
+        assert npu.missing() == "this build has no kernels for Ascend910B4 (build with NPU_FA_SOC=Ascend910B4)"
+    finally:
+        npu.missing.cache_clear()

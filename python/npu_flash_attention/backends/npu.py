@@ -92,6 +92,8 @@ def missing() -> str | None:
         soc = torch.ops.npu_flash_attention.launch_soc()
     except (OSError, RuntimeError) as error:
         return f"the NPU binding does not load ({error})"
+    if soc not in native().platforms():
+        return f"the chip is {soc}, and the kernels are for {', '.join(native().platforms())}"
     if not kernels(soc).exists():
         return f"this build has no kernels for {soc} (build with NPU_FA_SOC={soc})"
     return None

@@ -7,6 +7,7 @@ rule of the hardware raises `KernelFault`. `OPTIONS` chooses the chip and what i
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 class Options:
     """How the simulator runs.
 
-    soc: chip, as the toolkit names it. cores: AI cores to use, 0 for all of the chip. checks: bounds, alignment and
-    races. timeline: lay the run out in time; the result is in `last_run`. heads: with start-up costs. warm_l2: GM is in
-    L2 when the kernel starts. contention: cores share the bandwidth of L2 and DDR; without it each moves at its own
-    rate. threads: host threads, 0 for one a processor.
+    soc: chip, as the toolkit names it; by default ASCEND_SIMULATOR_SOC, without it Ascend910B2. cores: AI cores to use,
+    0 for all of the chip. checks: bounds, alignment and races. timeline: lay the run out in time; the result is in
+    `last_run`. heads: with start-up costs. warm_l2: GM is in L2 when the kernel starts. contention: cores share the
+    bandwidth of L2 and DDR; without it each moves at its own rate. threads: host threads, 0 for one a processor.
     """
 
-    soc: str = "Ascend910B2"
+    soc: str = dataclasses.field(default_factory=lambda: os.environ.get("ASCEND_SIMULATOR_SOC") or "Ascend910B2")
     cores: int = 0
     checks: bool = True
     timeline: bool = False

@@ -1,0 +1,38 @@
+# libnpu_fa_aclnn_npu: the aclnn C API on the runtime of a toolkit, for the chips of NPU_FA_SOC. Programs link it before the
+# toolkit's libraries; their other headers are the toolkit's.
+if(NOT NPU_FA_SOC)
+  return()
+endif()
+file(GLOB toolkit_roots ${ASCEND_HOME_PATH}/*-linux)
+list(APPEND toolkit_roots ${ASCEND_HOME_PATH})
+set(opdev_places "")
+foreach(root ${toolkit_roots})
+  list(APPEND opdev_places ${root}/include/aclnn ${root}/include ${root}/include/nnopbase)
+endforeach()
+find_path(NPU_FA_OPDEV opdev/common_types.h NO_DEFAULT_PATH PATHS ${opdev_places})
+find_library(NPU_FA_NNOPBASE nnopbase NO_DEFAULT_PATH PATHS ${ASCEND_HOME_PATH}/lib64)
+if(NOT NPU_FA_OPDEV OR NOT NPU_FA_NNOPBASE)
+  message(STATUS "No opdev/common_types.h or lib64/libnnopbase.so in ${ASCEND_HOME_PATH}: building without the aclnn "
+                 "functions for the card")
+  return()
+endif()
+set(toolkit_includes ${NPU_FA_OPDEV})
+foreach(root ${toolkit_roots})
+  list(APPEND toolkit_includes ${root}/include)
+endforeach()
+# The ABI of std::string that the toolkit's library has, by the name of the one function that takes one.
+file(STRINGS ${NPU_FA_NNOPBASE} cxx11_function LIMIT_COUNT 1 REGEX "ReportErrorMessageInnerRKNSt7__cxx11")
+set(toolkit_abi 0)
+if(cxx11_function)
+  set(toolkit_abi 1)
+endif()
+add_library(npu_fa_aclnn_npu SHARED ${NPU_FA_ACLNN_SOURCES} ${aclnn_folder}/runtime_npu.cpp ${aclnn_folder}/toolkit.cpp
+                                    op_host/launch_npu.cpp)
+set_source_files_properties(${aclnn_folder}/toolkit.cpp PROPERTIES
+                            COMPILE_DEFINITIONS _GLIBCXX_USE_CXX11_ABI=${toolkit_abi})
+target_include_directories(npu_fa_aclnn_npu PRIVATE ${aclnn_folder} op_host op_kernel)
+target_include_directories(npu_fa_aclnn_npu SYSTEM PRIVATE ${toolkit_includes})
+target_compile_options(npu_fa_aclnn_npu PRIVATE ${NPU_FA_WARNINGS})
+target_link_libraries(npu_fa_aclnn_npu PRIVATE npu_fa_host ${NPU_FA_NNOPBASE} ${ASCENDCL} ${CMAKE_DL_LIBS})
+target_link_options(npu_fa_aclnn_npu PRIVATE -Wl,--version-script=${aclnn_folder}/exported_symbols_npu.map)
+install(TARGETS npu_fa_aclnn_npu DESTINATION npu_flash_attention)
