@@ -16,13 +16,19 @@ CASES = list(random_cases(seed=3, count=40))
 
 @contextlib.contextmanager
 def fresh_memory(filled: bool) -> Iterator[None]:
-    """torch.empty and its kin return NaN (the largest value for integers), or whatever was there."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(filled)
+    """torch.empty and its kin return NaN (the largest value for integers), or whatever was there.
+
+    Both in deterministic mode: without it the order of sums may be another.
+    """
+    mode = torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = filled
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(mode)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
 def bits(tensor: torch.Tensor) -> bytes:

@@ -13,7 +13,7 @@ FA_INLINE void ProductBlock(const Shape& s, bool add, const R* a, const R* b, R*
   using V = Vec<R>;
   V sum[kRows][kVectors];
   for (int i = 0; i < kRows; ++i)
-    for (int v = 0; v < kVectors; ++v) sum[i][v] = add ? LoadVector<V>(c + i * s.c_row + v * kWidth<R>) : V{};
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = V{};
   for (int64_t k = 0; k < s.k; ++k) {
     V right[kVectors];
     for (int v = 0; v < kVectors; ++v) right[v] = LoadVector<V>(b + k * s.b_row + v * kWidth<R>);
@@ -21,7 +21,10 @@ FA_INLINE void ProductBlock(const Shape& s, bool add, const R* a, const R* b, R*
       for (int v = 0; v < kVectors; ++v) sum[i][v] += a[i * s.a_row + k] * right[v];
   }
   for (int i = 0; i < kRows; ++i)
-    for (int v = 0; v < kVectors; ++v) StoreVector(c + i * s.c_row + v * kWidth<R>, sum[i][v]);
+    for (int v = 0; v < kVectors; ++v) {
+      R* to = c + i * s.c_row + v * kWidth<R>;
+      StoreVector(to, add ? LoadVector<V>(to) + sum[i][v] : sum[i][v]);
+    }
 }
 
 // kRows rows of C.
@@ -32,9 +35,9 @@ template <class R, int kRows>
   for (; j + kWidth<R> <= s.n; j += kWidth<R>) ProductBlock<R, kRows, 1>(s, add, a, b + j, c + j);
   for (; j < s.n; ++j)
     for (int i = 0; i < kRows; ++i) {
-      R sum = add ? c[i * s.c_row + j] : R{0};
+      R sum = 0;
       for (int64_t k = 0; k < s.k; ++k) sum += a[i * s.a_row + k] * b[k * s.b_row + j];
-      c[i * s.c_row + j] = sum;
+      c[i * s.c_row + j] = add ? c[i * s.c_row + j] + sum : sum;
     }
 }
 
