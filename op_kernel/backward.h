@@ -9,6 +9,7 @@
 #pragma once
 
 #include "backward_cube.h"
+#include "drop_bits.h"
 #include "entry.h"
 #include "gradient_outputs.h"
 #include "score_modifiers.h"
@@ -28,14 +29,15 @@ class BackwardVector {
     const int64_t number = 2 * core + half, numbers = 2 * tiling_->cores;
     ub_.Init(pipe, kUbBytes);
     constexpr int32_t kBoxFloats = 2 * kBackwardBox * (sizeof(float) + sizeof(T)) / sizeof(float);
-    AscendC::Duplicate(ub_.template Take<float>(kBoxFloats), 0.0f, kBoxFloats);  // what no load fills is still finite
+    AscendC::Duplicate(ub_.Take<float>(kBoxFloats), 0.0f, kBoxFloats);  // what no load fills is still finite
     VectorBarrier();
     ub_.Reset();
     boxes_.Init(ub_, kBackwardBox);
     terms_.Init(ub_, problem_, tiling_, gm.dy, gm.out, gm.softmax_max, gm.softmax_sum, gm.sink,
                 gm.workspace + tiling_->sink_at);
     modifiers_.Init(ub_, problem_, tiling_, gm);
-    scales_ = ub_.template Take<float>(2 * kBlockFloats);
+    drop_.Init(ub_, problem_, tiling_->vector_rows * tiling_->stage_columns, gm.drop_bits);
+    scales_ = ub_.Take<float>(2 * kBlockFloats);
     AscendC::Duplicate(scales_, ScoreModifiers<P>::RemainingScale(*tiling_), kBlockFloats);
     AscendC::Duplicate(scales_[kBlockFloats], tiling_->inverse_keep, kBlockFloats);
     outputs_.Init(problem_, tiling_, gm.workspace, gm.dsink, gm.dq, gm.dq_rope, gm.dk, gm.dk_rope, gm.dv);
@@ -74,6 +76,7 @@ class BackwardVector {
     if (problem_->has_sink) outputs_.WriteSinks(boxes_, arguments.sequences, number, numbers);
     bias_gradient_.Finish(boxes_, number, numbers);
     modifiers_.Finish();
+    drop_.Finish();
     boxes_.Finish();
   }
 
@@ -101,8 +104,8 @@ class BackwardVector {
                                plan.block.rows.begin + row, columns.begin,
                                groups.Queries(group),       static_cast<int32_t>(columns.end - columns.begin)};
       modifiers_.Apply(p, place);
-      modifiers_.BeginDrop(p, place);
-      modifiers_.Drop(ds);
+      drop_.Begin(p, place);
+      drop_.Apply(ds);
       ScaleAndAdd(p, scales_, terms_.NegativeLse(group));
       ScaleAndAdd(ds, scales_[kBlockFloats], terms_.NegativeD(group));
       VectorBarrier();
@@ -110,11 +113,11 @@ class BackwardVector {
       VectorBarrier();
       AscendC::Mul(ds.x, ds.x, p.x, kBackwardTile);
       VectorBarrier();
-      modifiers_.Drop(p);
+      drop_.Apply(p);
       ClearBehind(p, place.valid_rows);
       ClearBehind(ds, place.valid_rows);
       bias_gradient_.Add(boxes_, modifiers_, ds, place);
-      modifiers_.EndDrop();
+      drop_.End();
       const LocalTensor<T> out = boxes_.BeginStore();
       Narrow(out, p.x, kBackwardTile);
       Narrow(out[kBackwardTile], ds.x, kBackwardTile);
@@ -162,10 +165,11 @@ class BackwardVector {
   const AttentionProblem* problem_ = nullptr;
   const BackwardTiling* tiling_ = nullptr;
   int32_t half_ = 0;
-  Arena<AscendC::TPosition::VECCALC> ub_;
+  UbArena ub_;
   VectorBoxes<T> boxes_;
   RowTerms<T> terms_;
   ScoreModifiers<P> modifiers_;
+  DropBits<P> drop_;
   BiasGradient<P> bias_gradient_;
   GradientOutputs<T> outputs_;
   BackwardHandoff<T> handoff_;

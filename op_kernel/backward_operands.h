@@ -5,7 +5,7 @@
 #include "backward_schedule.h"
 #include "cube.h"
 #include "head_tensor.h"
-#include "l1_ring.h"
+#include "ring.h"
 
 namespace npu_fa {
 
@@ -54,22 +54,22 @@ class BackwardOperands {
 
   // A piece of the depth of a tile of K or V, for scores. Rows behind the last key keep what was there.
   FA_INLINE void LoadForScores(const Block& block, bool value, Range keys, int32_t piece) {
-    const LocalTensor<T>& l1 = scores_.BeginLoad();
+    const LocalTensor<T>& l1 = scores_.Begin();
     if (keys.begin < keys.end) LoadKeyPiece(value ? value_ : key_, l1, block, keys, piece);
-    scores_.EndLoad();
+    scores_.End();
   }
   FA_INLINE const LocalTensor<T>& ForScores() const { return scores_.Current(); }
   FA_INLINE void ReleaseScores() { scores_.Release(); }
 
   // Tiles for products, in a ring: each is loaded, used once and released.
   FA_INLINE LocalTensor<T> LoadWeights(const GlobalTensor<T>& gm, int32_t rows) {
-    LoadStrips(tiles_.BeginLoad(), gm, rows, kKeyTile, kBackwardStage, tiling_->tile_rows);
-    tiles_.EndLoad();
+    LoadStrips(tiles_.Begin(), gm, rows, kKeyTile, kBackwardStage, tiling_->tile_rows);
+    tiles_.End();
     return tiles_.Current();
   }
   FA_INLINE LocalTensor<T> LoadKeys(const Block& block, Range keys, int32_t piece) {
-    LoadKeyPiece(key_, tiles_.BeginLoad(), block, keys, piece);
-    tiles_.EndLoad();
+    LoadKeyPiece(key_, tiles_.Begin(), block, keys, piece);
+    tiles_.End();
     return tiles_.Current();
   }
   FA_INLINE void ReleaseTile() { tiles_.Release(); }

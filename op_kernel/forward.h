@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cube.h"
+#include "drop_bits.h"
 #include "entry.h"
 #include "forward_operands.h"
 #include "forward_output.h"
@@ -136,6 +137,7 @@ class ForwardVector {
     boxes_.Init(ub_, *tiling_);
     softmax_.Init(ub_, *tiling_, ScoreModifiers<P>::RemainingScale(*tiling_));
     modifiers_.Init(ub_, problem_, tiling_, gm);
+    drop_.Init(ub_, problem_, tiling_->vector_rows * tiling_->stage_columns, gm.drop_bits);
     output_.Init(problem_, tiling_, gm.out, gm.softmax_max, gm.softmax_sum, gm.workspace);
     handoff_.Init(tiling_, gm.workspace, core);
     sink_ = GmTensor<float>(gm.sink);
@@ -146,6 +148,7 @@ class ForwardVector {
     }
     if (tiling_->parts > 1) output_.JoinParts(boxes_, softmax_, arguments.sequences, core, half);
     modifiers_.Finish();
+    drop_.Finish();
     boxes_.Finish();
   }
 
@@ -176,7 +179,7 @@ class ForwardVector {
       boxes_.EndLoad();
       modifiers_.Apply(tile, place);
       softmax_.Exponentials(tile, row);
-      modifiers_.Drop(tile, place);
+      drop_.Apply(tile, place);
       const LocalTensor<T> p = boxes_.BeginStore();
       Narrow(p, tile.x, tile.Elements());
       boxes_.EndCompute();
@@ -212,10 +215,11 @@ class ForwardVector {
   const AttentionProblem* problem_ = nullptr;
   const Tiling* tiling_ = nullptr;
   int32_t half_ = 0;
-  Arena<AscendC::TPosition::VECCALC> ub_;
+  UbArena ub_;
   VectorBoxes<T> boxes_;
   OnlineSoftmax softmax_;
   ScoreModifiers<P> modifiers_;
+  DropBits<P> drop_;
   ForwardOutput<T> output_;
   Handoff<T> handoff_;
   GlobalTensor<float> sink_;

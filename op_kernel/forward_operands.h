@@ -2,7 +2,7 @@
 #pragma once
 
 #include "head_tensor.h"
-#include "l1_ring.h"
+#include "ring.h"
 
 namespace npu_fa {
 
@@ -28,13 +28,13 @@ class ForwardOperands {
 
   // All rows of a block of Q, tile by tile.
   FA_INLINE void LoadQuery(const Block& block) {
-    queries_.BeginLoad();
+    queries_.Begin();
     for (int32_t tile = 0; tile < TilesOf(*tiling_, block); ++tile) {
       const int64_t row = block.rows.begin + tile * tiling_->tile_rows;
       query_.Load(Query(tile), tiling_->tile_rows, block.sequence, block.head, row,
                   static_cast<int32_t>(Min(tiling_->tile_rows, block.rows.end - row)));
     }
-    queries_.EndLoad();
+    queries_.End();
   }
   FA_INLINE LocalTensor<T> Query(int32_t tile) const {
     return queries_.Current()[tile * tiling_->tile_rows * tiling_->query_depth];
@@ -43,21 +43,21 @@ class ForwardOperands {
 
   // A piece of K; rows behind the last column keep what was there.
   FA_INLINE void LoadKeys(const Stage& stage, int32_t piece) {
-    const LocalTensor<T>& l1 = keys_.BeginLoad();
+    const LocalTensor<T>& l1 = keys_.Begin();
     const int64_t column = stage.columns.begin + piece * tiling_->key_piece;
     const int32_t columns = static_cast<int32_t>(Min(tiling_->key_piece, stage.columns.end - column));
     if (columns > 0) {
       key_.Load(l1, tiling_->key_piece, stage.block.sequence, KvHead(*problem_, stage.block.head), column, columns);
     }
-    keys_.EndLoad();
+    keys_.End();
   }
   FA_INLINE const LocalTensor<T>& Keys() const { return keys_.Current(); }
   FA_INLINE void ReleaseKeys() const { keys_.Release(); }
 
   // rows x columns of P out of its ring.
   FA_INLINE const LocalTensor<T>& LoadProbabilities(const GlobalTensor<T>& gm, int32_t rows, int32_t columns) {
-    LoadStrips(probabilities_.BeginLoad(), gm, rows, columns, SlabPitch(*tiling_), tiling_->tile_rows);
-    probabilities_.EndLoad();
+    LoadStrips(probabilities_.Begin(), gm, rows, columns, SlabPitch(*tiling_), tiling_->tile_rows);
+    probabilities_.End();
     return probabilities_.Current();
   }
   FA_INLINE void ReleaseProbabilities() const { probabilities_.Release(); }

@@ -11,29 +11,28 @@ namespace npu_fa {
 class OnlineSoftmax {
  public:
   // `scale`: what is left to be applied to the scores of a tile.
-  template <class UbArena>
   FA_INLINE void Init(UbArena& ub, const Tiling& t, float scale) {
     const int32_t rows = VectorCoreRows(t), tile_rows = TallestVectorTile(t);
     rows_ = RoundUp(rows, kRepeatFloats);  // compares work on whole repeats
     value_width_ = t.value_width;
     for (int32_t i = 0; i < kRingSlots; ++i) {
-      negative_max_[i] = ub.template Take<float>(rows_);
-      sum_[i] = ub.template Take<float>(rows_);
-      factor_[i] = ub.template Take<float>(rows_);
+      negative_max_[i] = ub.Take<float>(rows_);
+      sum_[i] = ub.Take<float>(rows_);
+      factor_[i] = ub.Take<float>(rows_);
       AscendC::Duplicate(negative_max_[i], kEmptyRowSum, rows_);
       AscendC::Duplicate(sum_[i], 0.0f, rows_);
     }
-    start_max_ = ub.template Take<float>(rows_);
-    start_sum_ = ub.template Take<float>(rows_);
-    scratch_ = ub.template Take<float>(t.vector_rows * t.stage_columns / kBlockFloats);
-    spread_ = ub.template Take<float>(tile_rows * kBlockFloats);
-    wide_spread_ = ub.template Take<float>(tile_rows * kRepeatFloats);
-    row_spread_ = ub.template Take<float>(rows_ * kBlockFloats);
-    scale_ = ub.template Take<float>(kBlockFloats);
-    nonempty_ = ub.template Take<uint8_t>(RoundUp(rows_ / 8, kBlockBytes));
+    start_max_ = ub.Take<float>(rows_);
+    start_sum_ = ub.Take<float>(rows_);
+    scratch_ = ub.Take<float>(t.vector_rows * t.stage_columns / kBlockFloats);
+    spread_ = ub.Take<float>(tile_rows * kBlockFloats);
+    wide_spread_ = ub.Take<float>(tile_rows * kRepeatFloats);
+    row_spread_ = ub.Take<float>(rows_ * kBlockFloats);
+    scale_ = ub.Take<float>(kBlockFloats);
+    nonempty_ = ub.Take<uint8_t>(RoundUp(rows_ / 8, kBlockBytes));
     AscendC::Duplicate(scale_, scale, kBlockFloats);
     scale_factor_ = scale;
-    output_ = ub.template Take<float>(RoundUp(rows, kBlockFloats) * value_width_);
+    output_ = ub.Take<float>(RoundUp(rows, kBlockFloats) * value_width_);
     VectorBarrier();
   }
 

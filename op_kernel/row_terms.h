@@ -31,7 +31,6 @@ FA_FUNCTION int32_t RowGroupsPerCore(const Tiling& t) { return CeilDiv(BlockRows
 template <typename T>
 class RowTerms {
  public:
-  template <class UbArena>
   FA_INLINE void Init(UbArena& ub, const AttentionProblem* problem, const BackwardTiling* tiling, GM_ADDR dy,
                       GM_ADDR out, GM_ADDR softmax_max, GM_ADDR softmax_sum, GM_ADDR sink, GM_ADDR sink_parts) {
     problem_ = problem;
@@ -42,9 +41,9 @@ class RowTerms {
     sink_ = GmTensor<float>(sink);
     sink_parts_ = GmTensor<float>(sink_parts);
     floats_ = RowGroupsPerCore(*tiling) * kGroupFloats;
-    negative_lse_ = ub.template Take<float>(floats_);
-    negative_d_ = ub.template Take<float>(floats_);
-    row_sums_ = ub.template Take<float>(kGroupFloats + kRowGroup);
+    negative_lse_ = ub.Take<float>(floats_);
+    negative_d_ = ub.Take<float>(floats_);
+    row_sums_ = ub.Take<float>(kGroupFloats + kRowGroup);
     AscendC::Duplicate(negative_lse_, 0.0f, floats_);
     AscendC::Duplicate(negative_d_, 0.0f, floats_);
     VectorBarrier();

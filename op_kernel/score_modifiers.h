@@ -1,9 +1,10 @@
-// Bias, mask and dropout on one tile of scores in UB.
+// Scale, bias and visibility of one tile of scores in UB.
 //
 // Visibility is bits, one a score: the band's come from compares of a vector of column numbers with the bounds of each
-// row, a dense mask's from its bytes; bits combine sixteen to a lane. Loads wait on events 2 to 4 of MTE2 and V.
+// row, a dense mask's from its bytes; bits combine sixteen to a lane.
 #pragma once
 
+#include "ring.h"
 #include "score_tile.h"
 
 namespace npu_fa {
@@ -19,34 +20,29 @@ class ScoreModifiers {
  public:
   using T = typename P::T;
 
-  template <class UbArena>
   FA_INLINE void Init(UbArena& ub, const AttentionProblem* problem, const Tiling* tiling, const InputTensors& gm) {
     problem_ = problem;
     tiling_ = tiling;
     const int32_t elements = tiling->vector_rows * tiling->stage_columns;
-    const int32_t words = elements / 16;
-    visible_ = ub.template Take<uint16_t>(words);
-    other_ = ub.template Take<uint16_t>(words);
-    band_ = ub.template Take<uint16_t>(words);
-    columns_ = ub.template Take<float>(kSlabColumns);
+    visible_ = ub.Take<uint16_t>(elements / kWordBits);
+    other_ = ub.Take<uint16_t>(elements / kWordBits);
+    band_ = ub.Take<uint16_t>(elements / kWordBits);
+    columns_ = ub.Take<float>(kSlabColumns);
     AscendC::CreateVecIndex(columns_, 0.0f, kSlabColumns);
     if constexpr (P::kModified) {
       bias_ = GmTensor<T>(gm.bias);
       slopes_ = GmTensor<float>(gm.bias);
       mask_ = GmTensor<uint8_t>(gm.mask);
-      drop_bits_ = GmTensor<uint8_t>(gm.drop_bits);
-      wide_ = ub.template Take<float>(elements);
-      raw_bias_ = ub.template Take<T>(elements);
-      raw_mask_ = ub.template Take<uint8_t>(elements);
-      kept_ = ub.template Take<uint16_t>(words);
-      kept_next_ = ub.template Take<uint16_t>(words);
-      for (int32_t event = kBiasEvent; event <= kDropEvent; ++event) AscendC::SetFlag<HardEvent::V_MTE2>(event);
+      wide_ = ub.Take<float>(elements);
+      raw_bias_.Init(ub, kBiasEvent, elements);
+      raw_mask_.Init(ub, kMaskEvent, elements);
     }
     VectorBarrier();
   }
-  FA_INLINE void Finish() {
+  FA_INLINE void Finish() const {
     if constexpr (P::kModified) {
-      for (int32_t event = kBiasEvent; event <= kDropEvent; ++event) AscendC::WaitFlag<HardEvent::V_MTE2>(event);
+      raw_bias_.Finish();
+      raw_mask_.Finish();
     }
   }
 
@@ -55,16 +51,16 @@ class ScoreModifiers {
 
   // x becomes the operator's x, -inf where hidden; a plain tile is not scaled yet.
   FA_INLINE void Apply(const ScoreTile& tile, const TilePlace& place) {
+    const bool masked = P::kModified && problem_->mask.present;
     if constexpr (P::kModified) {
-      Bias(tile, place);
-      if (problem_->mask.present) MaskBits(tile, place);
+      ScaleAndBias(tile, place);
+      if (masked) MaskBits(tile, place);
     }
     for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
-      const bool band = BandHides(tile, place, slab);
-      const bool mask = P::kModified && problem_->mask.present;
+      const bool cut = BandHides(tile, place, slab);
       const LocalTensor<uint16_t> visible = visible_[slab * tile.SlabElements() / kWordBits];
-      if (band) BandBits(tile, place, slab, visible, mask);
-      if (!band && !mask) continue;
+      if (cut) BandBits(tile, place, slab, visible, masked);
+      if (!cut && !masked) continue;
       const LocalTensor<float> x = tile.x[slab * tile.SlabElements()];
       AscendC::Select(x, visible.template ReinterpretCast<uint8_t>(), x, -kInfinity,
                       AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.SlabElements());
@@ -106,37 +102,8 @@ class ScoreModifiers {
     return {begin, static_cast<int32_t>(Min(place.valid_columns, p.bias.row_stride - column))};
   }
 
-  // Zero where dropout drops; the kept weight waits for the end of the block.
-  FA_INLINE void Drop(const ScoreTile& tile, const TilePlace& place) {
-    BeginDrop(tile, place);
-    Drop(tile);
-    EndDrop();
-  }
-  // The same for several tiles of one place.
-  FA_INLINE void BeginDrop(const ScoreTile& tile, const TilePlace& place) {
-    if constexpr (P::kModified) {
-      if (problem_->dropout.kind == DropoutKind::kNone) return;
-      KeptBits(tile, place);
-      VectorBarrier();
-    }
-  }
-  FA_INLINE void Drop(const ScoreTile& tile) {
-    if constexpr (P::kModified) {
-      if (problem_->dropout.kind == DropoutKind::kNone) return;
-      AscendC::Select(tile.x, kept_.template ReinterpretCast<uint8_t>(), tile.x, 0.0f,
-                      AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, tile.Elements());
-      VectorBarrier();
-    }
-  }
-  FA_INLINE void EndDrop() {
-    if constexpr (P::kModified) {
-      if (problem_->dropout.kind != DropoutKind::kNone) AscendC::SetFlag<HardEvent::V_MTE2>(kDropEvent);
-    }
-  }
-
  private:
-  static constexpr int32_t kBiasEvent = 2, kMaskEvent = 3, kDropEvent = 4;
-  static constexpr int32_t kWordBits = 16;
+  static constexpr int32_t kBiasEvent = 2, kMaskEvent = 3;  // of MTE2 and V, beside those of VectorBoxes and DropBits
 
   // Does the band, or the end of the keys, hide anything in a slab of the tile?
   FA_INLINE bool BandHides(const ScoreTile& tile, const TilePlace& place, int32_t slab) const {
@@ -145,16 +112,13 @@ class ScoreModifiers {
     return !FullyVisible(place.sequence.band, {place.row, place.row + tile.rows}, {begin, begin + tile.slabs.columns});
   }
 
-  FA_INLINE static float Bound(int64_t column) {
-    return static_cast<float>(Clamp(column, -2 * kSlabColumns, 2 * kSlabColumns));
-  }
-
   // One compare of the column numbers with a bound for each row of a slab.
   FA_INLINE void CompareRows(const LocalTensor<uint16_t>& bits, const ScoreTile& tile, AscendC::CMPMODE mode,
                              int64_t first_bound, int64_t bound_step) {
     const LocalTensor<uint8_t> bytes = bits.template ReinterpretCast<uint8_t>();
     for (int32_t row = 0; row < tile.rows; ++row) {
-      AscendC::CompareScalar(bytes[row * tile.slabs.columns / 8], columns_, Bound(first_bound + row * bound_step), mode,
+      const int64_t bound = Clamp(first_bound + row * bound_step, -2 * kSlabColumns, 2 * kSlabColumns);
+      AscendC::CompareScalar(bytes[row * tile.slabs.columns / 8], columns_, static_cast<float>(bound), mode,
                              tile.slabs.columns);
     }
     VectorBarrier();
@@ -164,54 +128,54 @@ class ScoreModifiers {
   FA_INLINE void BandBits(const ScoreTile& tile, const TilePlace& place, int32_t slab,
                           const LocalTensor<uint16_t>& visible, bool combine) {
     const Band& band = place.sequence.band;
+    const LocalTensor<uint16_t> bits = combine ? band_ : visible;
     const int32_t words = tile.SlabElements() / kWordBits;
     const int64_t column = place.column + slab * kSlabColumns;
     const int64_t high = place.row + band.hi - column, low = place.row + band.lo - column;
     const int64_t last = place.valid_columns - 1 - slab * kSlabColumns;
-    CompareRows(band_, tile, AscendC::CMPMODE::LE, high, 1);
+    CompareRows(bits, tile, AscendC::CMPMODE::LE, high, 1);
     if (low + tile.rows - 1 > 0) {
       CompareRows(other_, tile, AscendC::CMPMODE::GE, low, 1);
-      AscendC::And(band_, band_, other_, words);
+      AscendC::And(bits, bits, other_, words);
       VectorBarrier();
     }
     if (band.prefix > column) {
       CompareRows(other_, tile, AscendC::CMPMODE::LT, band.prefix - column, 0);
-      AscendC::Or(band_, band_, other_, words);
+      AscendC::Or(bits, bits, other_, words);
       VectorBarrier();
     }
     if (last + 1 < tile.slabs.columns) {
       CompareRows(other_, tile, AscendC::CMPMODE::LE, last, 0);
-      AscendC::And(band_, band_, other_, words);
+      AscendC::And(bits, bits, other_, words);
       VectorBarrier();
     }
-    AscendC::And(visible, band_, combine ? visible : band_, words);
+    if (!combine) return;
+    AscendC::And(visible, visible, bits, words);
     VectorBarrier();
   }
 
-  // Rows of a [head, row, column] tensor in GM into [slab][row][column] in UB; whole bytes or elements. Everything
-  // else in the tile becomes zero when it would be read.
+  // Rows of a [head, row, column] tensor in GM into [slab][row][column] in UB; the rest of the tile becomes zero.
   template <typename E>
-  FA_INLINE void LoadTile(const LocalTensor<E>& ub, const GlobalTensor<E>& gm, const ScoreTile& tile, int32_t rows,
-                          int32_t columns, int64_t row_stride) {
-    if (rows == 0) return;
-    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
-      const int32_t count = Smaller(tile.slabs.columns, columns - slab * kSlabColumns);
+  FA_INLINE void LoadTile(UbInRing<E, 1>& ring, const GlobalTensor<E>& gm, const ScoreTile& tile,
+                          const TilePlace& place, int64_t row_stride) {
+    const LocalTensor<E> ub = BeginTile(ring, tile, Partial(tile, place));
+    for (int32_t slab = 0; place.valid_rows > 0 && slab < tile.slabs.count; ++slab) {
+      const int32_t count = Smaller(tile.slabs.columns, place.valid_columns - slab * kSlabColumns);
       if (count <= 0) break;
-      LoadRows(ub[slab * tile.SlabElements()], gm[slab * kSlabColumns], rows, count, row_stride, tile.slabs.columns);
+      LoadRows(ub[slab * tile.SlabElements()], gm[slab * kSlabColumns], place.valid_rows, count, row_stride,
+               tile.slabs.columns);
     }
+    ring.End();
   }
-
-  // Before a load that does not fill the tile, under the V_MTE2 event the load has taken.
   template <typename E>
-  FA_INLINE void Clear(const LocalTensor<E>& ub, const ScoreTile& tile, int32_t event) {
-    AscendC::Duplicate(ub.template ReinterpretCast<uint16_t>(), static_cast<uint16_t>(0),
-                       tile.Elements() * static_cast<int32_t>(sizeof(E)) / 2);
-    AscendC::SetFlag<HardEvent::V_MTE2>(event);
-    AscendC::WaitFlag<HardEvent::V_MTE2>(event);
-  }
-
-  FA_INLINE bool Partial(const ScoreTile& tile, const TilePlace& place) const {
-    return place.valid_rows < tile.rows || place.valid_columns < tile.slabs.count * tile.slabs.columns;
+  FA_INLINE const LocalTensor<E>& BeginTile(UbInRing<E, 1>& ring, const ScoreTile& tile, bool clear) {
+    const LocalTensor<E>& ub = ring.Begin();
+    if (clear) {
+      AscendC::Duplicate(ub.template ReinterpretCast<uint16_t>(), static_cast<uint16_t>(0),
+                         tile.Elements() * static_cast<int32_t>(sizeof(E)) / 2);
+      ring.Again();
+    }
+    return ub;
   }
 
   FA_INLINE void Scale(const ScoreTile& tile) {
@@ -219,140 +183,77 @@ class ScoreModifiers {
     VectorBarrier();
   }
 
-  // Scale and bias, in their order.
-  FA_INLINE void Bias(const ScoreTile& tile, const TilePlace& place) {
-    const npu_fa::Bias& bias = problem_->bias;
+  // In their order.
+  FA_INLINE void ScaleAndBias(const ScoreTile& tile, const TilePlace& place) {
+    const Bias& bias = problem_->bias;
     if (bias.order == BiasOrder::kScaleThenAdd || bias.kind == BiasKind::kNone) Scale(tile);
     if (bias.kind == BiasKind::kNone) return;
     if (BiasIsSlope(bias.kind)) {
-      Slope(tile, place);
+      const float slope = slopes_.GetValue(BiasOffset(*problem_, place.sequence, place.head, place.row, place.column));
+      AscendC::Axpy(tile.x, Distances(tile, place), -slope, tile.Elements());
     } else {
-      DenseBias(tile, place);
+      AddDenseBias(tile, place);
     }
     VectorBarrier();
     if (bias.order == BiasOrder::kAddThenScale) Scale(tile);
   }
 
-  FA_INLINE void Slope(const ScoreTile& tile, const TilePlace& place) {
-    const float slope = slopes_.GetValue(BiasOffset(*problem_, place.sequence, place.head, place.row, place.column));
-    AscendC::Axpy(tile.x, Distances(tile, place), -slope, tile.Elements());
-  }
-
-  // x += the bias of the tile.
-  FA_INLINE void DenseBias(const ScoreTile& tile, const TilePlace& place) {
-    AscendC::WaitFlag<HardEvent::V_MTE2>(kBiasEvent);
-    const bool by_rows = BiasByRows(*problem_);
-    if (Partial(tile, place) || by_rows) Clear(raw_bias_, tile, kBiasEvent);
-    if (by_rows) {
-      for (int32_t row = 0; row < place.valid_rows; ++row) LoadDiagonalRow(tile, place, row);
+  FA_INLINE void AddDenseBias(const ScoreTile& tile, const TilePlace& place) {
+    if (BiasByRows(*problem_)) {
+      LoadDiagonals(tile, place);
     } else {
       const int64_t begin = BiasOffset(*problem_, place.sequence, place.head, place.row, place.column);
       const int64_t next = BiasOffset(*problem_, place.sequence, place.head, place.row + 1, place.column);
-      LoadTile(raw_bias_, bias_[begin], tile, place.valid_rows, place.valid_columns, next - begin);
+      LoadTile(raw_bias_, bias_[begin], tile, place, next - begin);
     }
-    AscendC::SetFlag<HardEvent::MTE2_V>(kBiasEvent);
-    AscendC::WaitFlag<HardEvent::MTE2_V>(kBiasEvent);
+    const LocalTensor<T>& bias = raw_bias_.Current();
     if constexpr (sizeof(T) == sizeof(float)) {
-      AscendC::Add(tile.x, tile.x, raw_bias_, tile.Elements());
+      AscendC::Add(tile.x, tile.x, bias, tile.Elements());
     } else if constexpr (AscendC::IsSameType<T, half>::value) {
-      AscendC::Axpy(tile.x, raw_bias_, static_cast<half>(1.0f), tile.Elements());
+      AscendC::Axpy(tile.x, bias, static_cast<half>(1.0f), tile.Elements());
     } else {
-      AscendC::Cast(wide_, raw_bias_, AscendC::RoundMode::CAST_NONE, tile.Elements());
+      AscendC::Cast(wide_, bias, AscendC::RoundMode::CAST_NONE, tile.Elements());
       VectorBarrier();
       AscendC::Add(tile.x, tile.x, wide_, tile.Elements());
     }
-    AscendC::SetFlag<HardEvent::V_MTE2>(kBiasEvent);
+    raw_bias_.Release();
   }
-
-  FA_INLINE void LoadDiagonalRow(const ScoreTile& tile, const TilePlace& place, int32_t row) {
-    const TableRow table = DiagonalTableRow(*problem_, place, row);
-    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
-      const int32_t count = Smaller(tile.slabs.columns, table.columns - slab * kSlabColumns);
-      if (count <= 0) break;
-      LoadRows(raw_bias_[(slab * tile.rows + row) * tile.slabs.columns], bias_[table.begin + slab * kSlabColumns], 1,
-               count, 0, tile.slabs.columns);
+  FA_INLINE void LoadDiagonals(const ScoreTile& tile, const TilePlace& place) {
+    const LocalTensor<T> ub = BeginTile(raw_bias_, tile, true);
+    for (int32_t row = 0; row < place.valid_rows; ++row) {
+      const TableRow table = DiagonalTableRow(*problem_, place, row);
+      for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
+        const int32_t count = Smaller(tile.slabs.columns, table.columns - slab * kSlabColumns);
+        if (count <= 0) break;
+        LoadRows(ub[(slab * tile.rows + row) * tile.slabs.columns], bias_[table.begin + slab * kSlabColumns], 1, count,
+                 0, tile.slabs.columns);
+      }
     }
+    raw_bias_.End();
   }
 
   // visible_ = what the dense mask lets through.
   FA_INLINE void MaskBits(const ScoreTile& tile, const TilePlace& place) {
-    AscendC::WaitFlag<HardEvent::V_MTE2>(kMaskEvent);
-    if (Partial(tile, place)) Clear(raw_mask_, tile, kMaskEvent);
-    LoadTile(raw_mask_, mask_[MaskOffset(*problem_, place.sequence, place.head, place.row, place.column)], tile,
-             place.valid_rows, place.valid_columns, problem_->mask.row_stride);
-    AscendC::SetFlag<HardEvent::MTE2_V>(kMaskEvent);
-    AscendC::WaitFlag<HardEvent::MTE2_V>(kMaskEvent);
+    LoadTile(raw_mask_, mask_[MaskOffset(*problem_, place.sequence, place.head, place.row, place.column)], tile, place,
+             problem_->mask.row_stride);
     const LocalTensor<half> values = wide_.template ReinterpretCast<half>();
-    AscendC::Cast(values, raw_mask_, AscendC::RoundMode::CAST_NONE, tile.Elements());
-    AscendC::SetFlag<HardEvent::V_MTE2>(kMaskEvent);
+    AscendC::Cast(values, raw_mask_.Current(), AscendC::RoundMode::CAST_NONE, tile.Elements());
+    raw_mask_.Release();
     VectorBarrier();
     AscendC::CompareScalar(visible_.template ReinterpretCast<uint8_t>(), values, static_cast<half>(0.0f),
                            AscendC::CMPMODE::EQ, tile.Elements());
     VectorBarrier();
   }
 
-  // kept_ = the bits of the dropout stream, each row from a byte boundary on. A row may begin anywhere in a byte of the
-  // stream: it is loaded twice, sixteen bits apart, and the two are shifted together.
-  FA_INLINE void KeptBits(const ScoreTile& tile, const TilePlace& place) {
-    AscendC::WaitFlag<HardEvent::V_MTE2>(kDropEvent);
-    const int32_t row_words = tile.slabs.columns / kWordBits;
-    const int64_t first = DropBit(place.sequence, place.head, place.row, place.column);
-    const bool aligned = place.sequence.kv_len % 8 == 0 && first % 8 == 0;
-    if (!aligned || Partial(tile, place)) {
-      AscendC::Duplicate(kept_, static_cast<uint16_t>(0), tile.Elements() / kWordBits);
-      AscendC::Duplicate(kept_next_, static_cast<uint16_t>(0), tile.Elements() / kWordBits);
-      AscendC::SetFlag<HardEvent::V_MTE2>(kDropEvent);
-      AscendC::WaitFlag<HardEvent::V_MTE2>(kDropEvent);
-    }
-    const LocalTensor<uint8_t> bytes = kept_.template ReinterpretCast<uint8_t>();
-    const LocalTensor<uint8_t> next_bytes = kept_next_.template ReinterpretCast<uint8_t>();
-    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
-      const int32_t columns = Smaller(tile.slabs.columns, place.valid_columns - slab * kSlabColumns);
-      if (columns <= 0) break;
-      const int64_t slab_bit = first + slab * kSlabColumns;
-      const int32_t at = slab * tile.rows * row_words * 2;
-      if (aligned && place.valid_rows > 0) {
-        LoadRows(bytes[at], drop_bits_[slab_bit / 8], place.valid_rows, CeilDiv(columns, 8), place.sequence.kv_len / 8,
-                 row_words * 2);
-        continue;
-      }
-      for (int32_t row = 0; row < place.valid_rows; ++row) {
-        const int64_t bit = slab_bit + row * place.sequence.kv_len;
-        const int32_t count = static_cast<int32_t>((bit % 8 + columns + 7) / 8);
-        LoadRows(bytes[at + row * row_words * 2], drop_bits_[bit / 8], 1, Smaller(count, row_words * 2), 0,
-                 row_words * 2);
-        if (count > 2)
-          LoadRows(next_bytes[at + row * row_words * 2], drop_bits_[bit / 8 + 2], 1, count - 2, 0, row_words * 2);
-      }
-    }
-    AscendC::SetFlag<HardEvent::MTE2_V>(kDropEvent);
-    AscendC::WaitFlag<HardEvent::MTE2_V>(kDropEvent);
-    if (aligned) return;
-    for (int32_t slab = 0; slab < tile.slabs.count; ++slab) {
-      for (int32_t row = 0; row < place.valid_rows; ++row) {
-        const uint16_t shift = (first + slab * kSlabColumns + row * place.sequence.kv_len) % 8;
-        const int32_t at = (slab * tile.rows + row) * row_words;
-        if (shift == 0) {
-          AscendC::Duplicate(kept_next_[at], static_cast<uint16_t>(0), row_words);
-          continue;
-        }
-        AscendC::ShiftRight(kept_[at], kept_[at], shift, row_words);
-        AscendC::ShiftLeft(kept_next_[at], kept_next_[at], static_cast<uint16_t>(kWordBits - shift), row_words);
-      }
-    }
-    VectorBarrier();
-    AscendC::Or(kept_, kept_, kept_next_, tile.Elements() / kWordBits);
-  }
-
   const AttentionProblem* problem_ = nullptr;
   const Tiling* tiling_ = nullptr;
   GlobalTensor<T> bias_;
   GlobalTensor<float> slopes_;
-  GlobalTensor<uint8_t> mask_, drop_bits_;
-  LocalTensor<uint16_t> visible_, other_, band_, kept_, kept_next_;
-  LocalTensor<uint8_t> raw_mask_;
-  LocalTensor<T> raw_bias_;
+  GlobalTensor<uint8_t> mask_;
+  LocalTensor<uint16_t> visible_, other_, band_;
   LocalTensor<float> columns_, wide_;
+  UbInRing<T, 1> raw_bias_;
+  UbInRing<uint8_t, 1> raw_mask_;
 };
 
 }  // namespace npu_fa

@@ -5,6 +5,8 @@
 
 namespace npu_fa {
 
+constexpr int32_t kWordBits = 16;  // visibility and dropout are bits, one a score
+
 // Rows of fp32 scores in UB: [slab][row][column], whole repeats.
 struct ScoreTile {
   LocalTensor<float> x;
@@ -20,5 +22,9 @@ struct TilePlace {
   int32_t valid_rows;     // rows below it in the tile belong to no query
   int32_t valid_columns;  // likewise
 };
+
+FA_INLINE bool Partial(const ScoreTile& tile, const TilePlace& place) {
+  return place.valid_rows < tile.rows || place.valid_columns < tile.slabs.count * tile.slabs.columns;
+}
 
 }  // namespace npu_fa

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "head_tensor.h"
-#include "l1_ring.h"
+#include "ring.h"
 
 namespace npu_fa {
 

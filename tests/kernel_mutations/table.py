@@ -99,8 +99,8 @@ FORWARD = (
         "scale_before_bias",
         "scale x s + pse where pse_type 1 wants scale x (s + pse)",
         "score_modifiers.h",
-        "const npu_fa::Bias& bias = problem_->bias;\n    if (bias.order ==",
-        "npu_fa::Bias bias = problem_->bias;\n    bias.order = BiasOrder::kScaleThenAdd;\n    if (bias.order ==",
+        "const Bias& bias = problem_->bias;\n    if (bias.order ==",
+        "Bias bias = problem_->bias;\n    bias.order = BiasOrder::kScaleThenAdd;\n    if (bias.order ==",
     ),
     Mutation(
         "wrong_kv_head",
@@ -119,9 +119,9 @@ FORWARD = (
     Mutation(
         "drop_bits_not_shifted",
         "rows whose drop bits begin within a byte use those of the byte's begin",
-        "score_modifiers.h",
-        "row * place.sequence.kv_len) % 8;",
-        "row * place.sequence.kv_len) % 8 * 0;",
+        "drop_bits.h",
+        "row % tile.rows * kv_len) % 8",
+        "row % tile.rows * kv_len) % 8 * 0",
     ),
     Mutation(
         "old_sum_forgotten",
@@ -299,7 +299,7 @@ BACKWARD = (
         "dropped_scores_get_gradients",
         "dropout is not applied to dP",
         "backward.h",
-        "modifiers_.Drop(ds);",
+        "drop_.Apply(ds);",
         "",
     ),
     Mutation(
