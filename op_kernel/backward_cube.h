@@ -7,6 +7,7 @@
 
 #include "backward_handoff.h"
 #include "backward_operands.h"
+#include "query_products.h"
 #include "turns.h"
 
 namespace npu_fa {
@@ -32,6 +33,7 @@ class BackwardCube {
     dk_ = GmTensor<float>(gm.workspace + tiling_->dk_at);
     dv_ = GmTensor<float>(gm.workspace + tiling_->dv_at);
     walker_.Init(problem_, tiling_, arguments.sequences, core);
+    queries_.Init(tiling_);
     BlockPlan plans[2];  // dQ of a block is finished beside the next one's first scores
     int32_t current = 0;
     while (walker_.Next(plans[current])) {
@@ -39,7 +41,7 @@ class BackwardCube {
       Compute(plans[current]);
       current ^= 1;
     }
-    while (query_done_ < query_steps_) QueryStep();
+    while (queries_.Left()) QueryStep();
     AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_FIX>(kSumsReady);
     l1_.Finish();
     cube_.Finish();
@@ -55,7 +57,7 @@ class BackwardCube {
       const int32_t ahead = stage + kScoresAhead;
       const int32_t score_steps = ahead < plan.stages ? ScoreSteps(plan, ahead) : 0;
       const int32_t key_steps = stage >= 0 ? KeySteps(plan, stage) : 0;
-      const int32_t query_steps = QueryShare(plan, stage);
+      const int32_t query_steps = queries_.Due(plan, stage);
       if (stage >= 0) AscendC::CrossCoreWaitFlag(kWeightsReady);
       Turns turns(score_steps, query_steps + key_steps);
       while (turns.Next()) {
@@ -68,39 +70,21 @@ class BackwardCube {
           KeyStep(plan, stage, turns.Step() - query_steps);
         }
       }
-      if (stage >= 0 && stage + 1 == plan.GroupEnd(*tiling_, stage)) BeginQueries(plan, stage + 1);
+      if (stage < 0 || stage + 1 < plan.GroupEnd(*tiling_, stage)) continue;
+      queries_.Begin(plan, stage + 1);
+      EndQueries();
     }
     l1_.EndBlock();
   }
 
-  // S and dP: for each tile of keys first S, then dP, of the tiles of rows that see it.
-  static constexpr int32_t kKeyTiles = kBackwardStage / kKeyTile;
-  static_assert(kKeyTiles == 2, "KeyTileOf tells two apart");
-  FA_INLINE SeeingTiles Seeing(const BlockPlan& plan, Range columns) const {
-    return SeeingTiles(plan, TilesOf(*tiling_, plan.block), columns);
+  // S and dP of each pair, first S of all tiles of rows that see a tile of keys.
+  FA_INLINE int32_t ScoreSteps(const BlockPlan& plan, int32_t stage) const {
+    return 2 * SeenPairs(*tiling_, plan, stage);
   }
-  // Pairs of a tile of rows and one of keys that it sees.
-  FA_INLINE int32_t SeenTiles(const BlockPlan& plan, int32_t stage) const {
-    int32_t seen = 0;
-    for (int32_t key_tile = 0; key_tile < kKeyTiles; ++key_tile) {
-      seen += Seeing(plan, plan.KeyTile(stage, key_tile)).Count();
-    }
-    return seen;
-  }
-  // The tile of keys that a step belongs to, where each has `products` for every tile of rows that sees it; `step`
-  // becomes the step among those of the tile.
-  FA_INLINE int32_t KeyTileOf(const BlockPlan& plan, int32_t stage, int32_t products, int32_t& step) const {
-    const int32_t first = products * Seeing(plan, plan.KeyTile(stage, 0)).Count();
-    if (step < first) return 0;
-    step -= first;
-    return 1;
-  }
-  FA_INLINE int32_t ScoreSteps(const BlockPlan& plan, int32_t stage) const { return 2 * SeenTiles(plan, stage); }
   FA_INLINE void ScoreStep(const BlockPlan& plan, int32_t stage, int32_t step) {
-    const int32_t key_tile = KeyTileOf(plan, stage, 2, step);
-    const SeeingTiles seeing = Seeing(plan, plan.KeyTile(stage, key_tile));
-    const bool value = step >= seeing.Count();
-    const int32_t place = step % seeing.Count(), tile = seeing[place];
+    const PairProduct pair(*tiling_, plan, stage, 2, step);
+    const int32_t tile = pair.tile;
+    const bool value = pair.kind == 1;
     if (value) {
       l1_.NeedOutputGradient(plan.block, tile);
     } else {
@@ -109,22 +93,24 @@ class BackwardCube {
     const int32_t width = value ? tiling_->value_width : tiling_->query_depth, pieces = Pieces(*tiling_, width);
     const int32_t rows = TileRows(*tiling_, plan.block, tile);
     // Keys of a single piece stay in L1 for all rows, and in L0B for two tiles of them.
-    const bool single = pieces == 1, fresh = !single || place % 2 == 0;
-    const bool keep = single && fresh && place + 1 < seeing.Count();
+    const bool single = pieces == 1, fresh = !single || pair.place % 2 == 0;
+    const bool keep = single && fresh && pair.place + 1 < pair.tiles;
     const int64_t number = plan.first_stage + stage;
     const GlobalTensor<float> slot = value ? handoff_.ValueScores(number) : handoff_.Scores(number);
     for (int32_t piece = 0; piece < pieces; ++piece) {
       const int32_t depth = PieceWidth(*tiling_, width, piece);
-      if (!single || place == 0) l1_.LoadForScores(plan.block, value, plan.KeyTile(stage, key_tile), piece);
+      if (!single || pair.place == 0) {
+        l1_.LoadForScores(plan.block, value, plan.KeyTile(stage, pair.key_tile), piece);
+      }
       LoadLeft(cube_.NextLeft(), value ? l1_.OutputGradient(tile) : l1_.Query(tile), tiling_->tile_rows, width, rows,
                piece * tiling_->piece, depth);
       if (fresh) {
         LoadRightByColumns(cube_.NextRight(), l1_.ForScores(), kKeyTile, 0, depth);
-        if (!single || place + 2 >= seeing.Count()) l1_.ReleaseScores();
+        if (!single || pair.place + 2 >= pair.tiles) l1_.ReleaseScores();
       } else {
         cube_.ReuseRight();
       }
-      cube_.MultiplyScores(slot[InSlot(tile, key_tile)], kBackwardStage, rows, kKeyTile, depth, piece == 0,
+      cube_.MultiplyScores(slot[InSlot(tile, pair.key_tile)], kBackwardStage, rows, kKeyTile, depth, piece == 0,
                            piece + 1 == pieces, keep);
     }
   }
@@ -134,31 +120,29 @@ class BackwardCube {
     return Pieces(*tiling_, tiling_->value_width) + Pieces(*tiling_, tiling_->query_depth);
   }
   FA_INLINE int32_t KeySteps(const BlockPlan& plan, int32_t stage) const {
-    return KeyProducts() * SeenTiles(plan, stage);
+    return KeyProducts() * SeenPairs(*tiling_, plan, stage);
   }
   FA_INLINE void KeyStep(const BlockPlan& plan, int32_t stage, int32_t step) {
-    const int32_t key_tile = KeyTileOf(plan, stage, KeyProducts(), step);
-    const SeeingTiles seeing = Seeing(plan, plan.KeyTile(stage, key_tile));
-    int32_t piece = step / seeing.Count();
-    const int32_t place = step % seeing.Count(), tile = seeing[place];
-    const bool value = piece < Pieces(*tiling_, tiling_->value_width);
-    if (!value) piece -= Pieces(*tiling_, tiling_->value_width);
+    const PairProduct pair(*tiling_, plan, stage, KeyProducts(), step);
+    const int32_t tile = pair.tile, value_pieces = Pieces(*tiling_, tiling_->value_width);
+    const bool value = pair.kind < value_pieces;
+    const int32_t piece = value ? pair.kind : pair.kind - value_pieces;
     const int32_t width = value ? tiling_->value_width : tiling_->query_depth;
     const int32_t columns = PieceWidth(*tiling_, width, piece);
-    const Range keys = plan.KeyTile(stage, key_tile);
+    const Range keys = plan.KeyTile(stage, pair.key_tile);
     const int32_t key_count = static_cast<int32_t>(keys.end - keys.begin);
     const int32_t rows = TileRows(*tiling_, plan.block, tile);
 
     const int64_t number = plan.first_stage + stage;
     const GlobalTensor<T> weights = value ? handoff_.Probabilities(number) : handoff_.Gradients(number);
-    const LocalTensor<T> left = l1_.LoadWeights(weights[InSlot(tile, key_tile)], rows);
+    const LocalTensor<T> left = l1_.LoadWeights(weights[InSlot(tile, pair.key_tile)], rows);
     const int32_t padded_keys = RoundUp(key_count, kFractalSide);  // a product of one row would be another instruction
     LoadLeftByDepth(cube_.NextLeft(), left, tiling_->tile_rows, padded_keys, rows);
     l1_.ReleaseTile();
     const LocalTensor<T> right = value ? l1_.OutputGradient(tile) : l1_.Query(tile);
     cube_.Accumulate(right[piece * tiling_->piece * tiling_->tile_rows], tiling_->tile_rows, padded_keys, columns, rows,
-                     place == 0);
-    if (place + 1 < seeing.Count()) return;
+                     pair.place == 0);
+    if (pair.place + 1 < pair.tiles) return;
     const GlobalTensor<float> sum = value ? dv_ : dk_;
     const bool first = writes_first_ && VisibleQ(plan.block.sequence, keys.begin, keys.end).end <= plan.block.rows.end;
     cube_.StoreSum(sum[(sum_row_ + keys.begin) * width + piece * tiling_->piece], key_count, columns, width, !first);
@@ -172,86 +156,28 @@ class BackwardCube {
     writes_first_ = share.Alone(block.sequence) && block.head == kv_head * group;
   }
 
-  // dQ of each tile of rows over a group of stages, a piece of its columns after the other.
-  FA_INLINE void BeginQueries(const BlockPlan& plan, int32_t end) {
-    const int32_t begin = query_plan_ == &plan ? query_end_ : 0;
-    query_plan_ = &plan;
-    query_end_ = end;
-    query_columns_ = {plan.StageColumns(begin).begin, plan.StageColumns(end - 1).end};
-    query_ends_block_ = end == plan.stages;
-    query_tile_ = query_piece_ = query_key_tile_ = query_steps_ = query_done_ = 0;
-    if (begin == 0) query_stored_ = 0;
-    for (int32_t tile = 0; tile < TilesOf(*tiling_, plan.block); ++tile) {
-      query_steps_ += GroupKeyTiles(tile) * Pieces(*tiling_, tiling_->query_depth);
-    }
-    if (query_steps_ == 0) EndQueries();
-  }
-  // How many of the steps left are due in a stage: all before the group ends to which it belongs, as far as possible
-  // beside scores, and more where there is nothing else beside them.
-  FA_INLINE int32_t QueryShare(const BlockPlan& plan, int32_t stage) const {
-    constexpr int32_t kWeightAlone = 3;
-    const int32_t deadline = plan.GroupEnd(*tiling_, Larger(stage, 0)) - 1;
-    const int32_t beside = plan.stages - 1 - kScoresAhead;
-    const int32_t last = beside >= stage ? Smaller(deadline, beside) : deadline;
-    const int32_t weight = stage < 0 ? kWeightAlone : 1;
-    const int32_t later = Larger(0, -1 - stage) * kWeightAlone + last - Larger(stage, -1);
-    const int32_t left = query_steps_ - query_done_;
-    if (stage >= last || left == 0) return left;
-    // Whole sums only: the products of keys need their place in L0C.
-    const int32_t share = CeilDiv(left * weight, weight + Larger(later, 0));
-    int32_t steps = 0, piece = query_piece_;
-    for (int32_t tile = query_tile_; steps < share; ++tile, piece = 0) {
-      for (; steps < share && piece < Pieces(*tiling_, tiling_->query_depth); ++piece) steps += GroupKeyTiles(tile);
-    }
-    return steps;
-  }
-
-  // Tiles of keys in the group that a tile of rows sees.
-  FA_INLINE Range GroupTiles(int32_t tile) const {
-    const Range& visible = query_plan_->visible[tile];
-    const int64_t begin = Max(visible.begin, query_columns_.begin), end = Min(visible.end, query_columns_.end);
-    if (begin >= end) return {0, 0};
-    return {(begin - query_columns_.begin) / kKeyTile, CeilDiv64(end - query_columns_.begin, kKeyTile)};
-  }
-  FA_INLINE int32_t GroupKeyTiles(int32_t tile) const {
-    const Range tiles = GroupTiles(tile);
-    return static_cast<int32_t>(tiles.end - tiles.begin);
-  }
+  // dQ, whenever there is time; query_products.h has the order.
   FA_INLINE void QueryStep() {
-    const BlockPlan& plan = *query_plan_;
-    while (GroupKeyTiles(query_tile_) == 0) ++query_tile_;
-    const Range tiles = GroupTiles(query_tile_);
-    const int64_t key_tile = tiles.begin + query_key_tile_;
-    const int64_t begin = query_columns_.begin + key_tile * kKeyTile;
-    const Range keys = {begin, Min(begin + kKeyTile, query_columns_.end)};
-    const int32_t key_count = static_cast<int32_t>(keys.end - keys.begin);
-    const int32_t rows = TileRows(*tiling_, plan.block, query_tile_);
-    const int32_t columns = PieceWidth(*tiling_, tiling_->query_depth, query_piece_);
-
-    const int64_t stage = plan.first_stage + (begin - plan.columns.begin) / kBackwardStage;
-    const int32_t in_stage = static_cast<int32_t>((begin - plan.columns.begin) % kBackwardStage / kKeyTile);
-    const LocalTensor<T> left = l1_.LoadWeights(handoff_.Gradients(stage)[InSlot(query_tile_, in_stage)], rows);
-    LoadLeft(cube_.NextLeft(), left, tiling_->tile_rows, kKeyTile, rows, 0, RoundUp(key_count, kBlockElements<T>));
+    const QueryProduct product = queries_.Next();
+    const BlockPlan& plan = queries_.Plan();
+    const int32_t rows = TileRows(*tiling_, plan.block, product.tile);
+    const int32_t columns = PieceWidth(*tiling_, tiling_->query_depth, product.piece);
+    const int32_t keys = static_cast<int32_t>(product.keys.end - product.keys.begin);
+    const GlobalTensor<T> weights = handoff_.Gradients(product.stage)[InSlot(product.tile, product.key_tile)];
+    const LocalTensor<T> left = l1_.LoadWeights(weights, rows);
+    LoadLeft(cube_.NextLeft(), left, tiling_->tile_rows, kKeyTile, rows, 0, RoundUp(keys, kBlockElements<T>));
     l1_.ReleaseTile();
-    const LocalTensor<T> right = l1_.LoadKeys(plan.block, keys, query_piece_);
-    cube_.Accumulate(right, kKeyTile, rows, columns, key_count, query_key_tile_ == 0);
+    cube_.Accumulate(l1_.LoadKeys(plan.block, product.keys, product.piece), kKeyTile, rows, columns, keys,
+                     product.first);
     l1_.ReleaseTile();
-
-    ++query_done_;
-    if (++query_key_tile_ < tiles.end - tiles.begin) return;
-    query_key_tile_ = 0;
-    // The first group of a block that a tile sees writes its dQ, later ones add to it.
-    const GlobalTensor<float> sum = handoff_.QueryGradients(plan.order);
-    cube_.StoreSum(sum[query_tile_ * tiling_->tile_rows * tiling_->query_depth + query_piece_ * tiling_->piece], rows,
-                   columns, tiling_->query_depth, (query_stored_ >> query_tile_ & 1) != 0);
-    if (++query_piece_ == Pieces(*tiling_, tiling_->query_depth)) {
-      query_piece_ = 0;
-      query_stored_ |= 1 << query_tile_++;
+    if (product.last) {
+      const int32_t at = product.tile * tiling_->tile_rows * tiling_->query_depth + product.piece * tiling_->piece;
+      cube_.StoreSum(handoff_.QueryGradients(plan.order)[at], rows, columns, tiling_->query_depth, product.adds);
     }
-    if (query_done_ == query_steps_) EndQueries();
+    EndQueries();
   }
-  FA_INLINE void EndQueries() {
-    if (query_ends_block_) AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_FIX>(kQueryGradientsReady);
+  FA_INLINE void EndQueries() const {
+    if (queries_.BlockDone()) AscendC::CrossCoreSetFlag<kWithinGroup, PIPE_FIX>(kQueryGradientsReady);
   }
 
   // Offset in a slot of the rings.
@@ -269,15 +195,7 @@ class BackwardCube {
   int32_t core_ = 0;
   int64_t sum_row_ = 0;  // of key 0 of the block's sequence and head
   bool writes_first_ = false;
-
-  // dQ on its way: the group of stages, and the next product.
-  const BlockPlan* query_plan_ = nullptr;
-  Range query_columns_ = {0, 0};
-  bool query_ends_block_ = false;
-  int32_t query_end_ = 0;  // stage behind the group
-  int32_t query_tile_ = 0, query_piece_ = 0, query_key_tile_ = 0;
-  int32_t query_steps_ = 0, query_done_ = 0;
-  int32_t query_stored_ = 0;  // a bit for each tile of rows
+  QueryProducts queries_;
 };
 
 }  // namespace npu_fa

@@ -11,7 +11,8 @@ namespace npu_fa {
 constexpr int32_t kMaxTiles = 8;         // of rows in a block
 constexpr int32_t kKeyTile = 128;        // keys of one product
 constexpr int32_t kBackwardStage = 256;  // keys handed over at a time: the bits of their compares are 32 bytes
-constexpr int32_t kPieceBytes = 256;     // depth or width of one product, in bytes of an operand's row
+constexpr int32_t kKeyTiles = kBackwardStage / kKeyTile;
+constexpr int32_t kPieceBytes = 256;  // depth or width of one product, in bytes of an operand's row
 
 // A vector core takes the rows of a stage in groups: a tile of scores in UB, and a box with S beside dP, or P beside
 // dS.
@@ -121,27 +122,38 @@ struct BlockPlan {
   // Columns of a stage in the tiles of keys that a tile of rows sees, counted from the stage's first.
   FA_FUNCTION Range SeenColumns(int32_t tile, int32_t stage) const {
     Range seen = {kBackwardStage, 0};
-    for (int32_t begin = 0; begin < kBackwardStage; begin += kKeyTile) {
-      if (!Sees(tile, KeyTile(stage, begin / kKeyTile))) continue;
-      seen = {Min(seen.begin, begin), begin + kKeyTile};
+    for (int32_t i = 0; i < kKeyTiles; ++i) {
+      if (Sees(tile, KeyTile(stage, i))) seen = {Min(seen.begin, i * kKeyTile), (i + 1) * kKeyTile};
     }
     return seen;
   }
 };
 
-// The tiles of rows of a block that see some of a range of columns.
-class SeeingTiles {
- public:
-  FA_FUNCTION SeeingTiles(const BlockPlan& plan, int32_t tiles, Range columns) {
-    for (int32_t tile = 0; tile < tiles; ++tile)
-      if (plan.Sees(tile, columns)) tile_[count_++] = tile;
-  }
-  FA_FUNCTION int32_t Count() const { return count_; }
-  FA_FUNCTION int32_t operator[](int32_t i) const { return tile_[i]; }
+// Tiles of rows of a block that see some of a range of columns.
+FA_FUNCTION int32_t SeeingTiles(const BackwardTiling& t, const BlockPlan& plan, Range keys) {
+  int32_t count = 0;
+  for (int32_t tile = 0; tile < TilesOf(t, plan.block); ++tile) count += plan.Sees(tile, keys) ? 1 : 0;
+  return count;
+}
+// Pairs of such a tile and a tile of keys in a stage.
+FA_FUNCTION int32_t SeenPairs(const BackwardTiling& t, const BlockPlan& plan, int32_t stage) {
+  int32_t count = 0;
+  for (int32_t tile = 0; tile < kKeyTiles; ++tile) count += SeeingTiles(t, plan, plan.KeyTile(stage, tile));
+  return count;
+}
 
- private:
-  int32_t tile_[kMaxTiles] = {};
-  int32_t count_ = 0;
+// A product for a pair. A tile of keys has products of several kinds, kind after kind, each for all tiles of rows.
+struct PairProduct {
+  int32_t key_tile, kind, tile;
+  int32_t place, tiles;  // place of `tile` among the tiles that see the keys
+
+  FA_FUNCTION PairProduct(const BackwardTiling& t, const BlockPlan& plan, int32_t stage, int32_t kinds, int32_t step)
+      : key_tile(0), kind(0), tile(0), place(0), tiles(SeeingTiles(t, plan, plan.KeyTile(stage, 0))) {
+    for (; step >= kinds * tiles; tiles = SeeingTiles(t, plan, plan.KeyTile(stage, ++key_tile))) step -= kinds * tiles;
+    kind = step / tiles;
+    place = step % tiles;
+    for (int32_t before = place; !plan.Sees(tile, plan.KeyTile(stage, key_tile)) || before-- > 0;) ++tile;
+  }
 };
 
 // Walks the blocks of one core.

@@ -235,16 +235,16 @@ BACKWARD = (
     Mutation(
         "last_group_only",
         "dQ is that of the last group of stages",
-        "backward_cube.h",
-        "(query_stored_ >> query_tile_ & 1) != 0",
+        "query_products.h",
+        "(stored_ >> tile_ & 1) != 0",
         "false",
     ),
     Mutation(
         "last_tile_only",
         "dK and dV are those of the last tile of rows of a block",
         "backward_cube.h",
-        "padded_keys, columns, rows, place == 0);",
-        "padded_keys, columns, rows, true);",
+        "                     pair.place == 0);",
+        "                     true);",
     ),
     Mutation(
         "gradients_of_the_wrong_head",
