@@ -102,7 +102,7 @@ def _ratios(records: Sequence[dict[str, Any]], settings: Settings) -> Figure:
 
 
 def _errors(records: Sequence[dict[str, Any]]) -> Figure:
-    """Histograms of the elements' relative errors, ours and the benchmark's."""
+    """Histograms of the elements' relative errors, ours and the benchmark's, but for those that are exact."""
     edges = HISTOGRAM_FIRST + HISTOGRAM_STEP * np.arange(HISTOGRAM_BINS)
     counts: dict[tuple[str, str], np.ndarray] = {}
     for record in records:
@@ -121,12 +121,17 @@ def _errors(records: Sequence[dict[str, Any]]) -> Figure:
             total = counts[name, dtype]
             axes = figure.add_subplot(len(names), len(dtypes), row * len(dtypes) + column + 1)
             share = total / max(total[0].sum(), 1)
+            exact, theirs = share[:, 0].copy()
+            share[:, 0] = 0
             axes.bar(edges, share[0], width=HISTOGRAM_STEP, align="edge", color=_OURS, alpha=0.75, label="ours")
             axes.step(edges, share[1], where="post", color=_BENCHMARK, linewidth=1.1, label="benchmark")
             single = math.log10(rules.SINGLE[_dtype(dtype)])
             axes.axvline(single, color=COLOURS[UNCLEAR], linewidth=1, linestyle=":")
             axes.axvline(single + 1, color=COLOURS[FAILED], linewidth=1, linestyle=":")
             axes.set_title(f"{name}, {dtype}", fontsize=8, loc="left", pad=2)
+            axes.set_title(
+                f"exact: {exact:.0%}, benchmark {theirs:.0%}", fontsize=7, loc="right", pad=2, color=_BENCHMARK
+            )
             axes.set_yticks([])
             axes.set_xlim(HISTOGRAM_FIRST, HISTOGRAM_FIRST + HISTOGRAM_STEP * HISTOGRAM_BINS)
             axes.set_xticks([-9, -6, -3, 0], ["$10^{-9}$", "$10^{-6}$", "$10^{-3}$", "1"])

@@ -15,7 +15,7 @@ import torch
 from .. import __version__
 from . import rules
 from .examine import VERDICTS, Settings
-from .figures import figures, new_figure
+from .figures import COLOURS, figures, new_figure
 from .summary import GROUPS, summarise
 
 
@@ -62,6 +62,7 @@ class ReportWriter:
                 rules=rules,
                 groups=GROUPS,
                 verdicts=VERDICTS,
+                colours=COLOURS,
             )
             self.html.write_text(text, encoding="utf-8")
         return summary
