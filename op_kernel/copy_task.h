@@ -7,7 +7,7 @@ namespace npu_fa {
 
 struct CopyTask {
   static constexpr int32_t kAxes = 8;  // as many as a tensor of the runtime has
-  int64_t block_bytes;  // contiguous on both sides
+  int64_t block_bytes;                 // contiguous on both sides
   int64_t sizes[kAxes];
   int64_t to_strides[kAxes], from_strides[kAxes];
   int64_t zero;  // not 0: nothing is read, zeros are written
@@ -19,7 +19,7 @@ constexpr int64_t kCopyBoxBytes = 64 * 1024;
 
 // The innermost axis and the blocks are cut into pieces that fit into a box; the cores take them in turn.
 struct CopyPieces {
-  int64_t blocks, bytes;           // of a piece: more than one block, or a part of one
+  int64_t blocks, bytes;            // of a piece: more than one block, or a part of one
   int64_t along_axis, along_block;  // how many pieces
 };
 

@@ -59,7 +59,8 @@ class QueryProducts {
   FA_INLINE QueryProduct Next() {
     while (Count(tile_) == 0) ++tile_;
     const Range tiles = KeyTiles(tile_);
-    const int64_t begin = columns_.begin + (tiles.begin + key_tile_) * kKeyTile, in_block = begin - plan_->columns.begin;
+    const int64_t begin = columns_.begin + (tiles.begin + key_tile_) * kKeyTile,
+                  in_block = begin - plan_->columns.begin;
     const QueryProduct product = {tile_,
                                   piece_,
                                   plan_->first_stage + in_block / kBackwardStage,
@@ -93,8 +94,8 @@ class QueryProducts {
 
   const BackwardTiling* tiling_ = nullptr;
   const BlockPlan* plan_ = nullptr;
-  Range columns_ = {0, 0};                     // of the group
-  int32_t end_ = 0;                            // stage behind it
+  Range columns_ = {0, 0};                       // of the group
+  int32_t end_ = 0;                              // stage behind it
   int32_t tile_ = 0, piece_ = 0, key_tile_ = 0;  // of the next product
   int32_t pieces_ = 0, left_ = 0;
   int32_t stored_ = 0;  // a bit for each tile of rows that has a sum in GM

@@ -32,8 +32,7 @@ class StridedCopy {
     const int64_t first = rest % pieces_.along_axis * pieces_.blocks;
     rest /= pieces_.along_axis;
     Piece piece = {first * task_.to_strides[kInner] + in_block, first * task_.from_strides[kInner] + in_block,
-                   Min(pieces_.blocks, task_.sizes[kInner] - first),
-                   Min(pieces_.bytes, task_.block_bytes - in_block)};
+                   Min(pieces_.blocks, task_.sizes[kInner] - first), Min(pieces_.bytes, task_.block_bytes - in_block)};
     for (int32_t axis = kInner - 1; axis >= 0; --axis) {
       if (task_.sizes[axis] == 1) continue;
       const int64_t index = rest % task_.sizes[axis];

@@ -1,5 +1,5 @@
-// What runtime_npu.cpp takes from the toolkit beside its C headers. toolkit.cpp implements it: the one file of this layer
-// that is compiled as the toolkit's libraries are (the ABI of std::string), so nothing here has one.
+// What runtime_npu.cpp takes from the toolkit beside its C headers. toolkit.cpp implements it: the one file of this
+// layer that is compiled as the toolkit's libraries are (the ABI of std::string), so nothing here has one.
 #pragma once
 
 #include <cstdint>

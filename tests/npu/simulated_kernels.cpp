@@ -1,5 +1,5 @@
-// The kernels on a simulated chip, behind the functions that the AscendC compiler makes to launch them: a launch is a task
-// of the simulated runtime's stream. kernel_entries.cpp calls them as it calls the compiler's.
+// The kernels on a simulated chip, behind the functions that the AscendC compiler makes to launch them: a launch is a
+// task of the simulated runtime's stream. kernel_entries.cpp calls them as it calls the compiler's.
 #include <functional>
 #include <initializer_list>
 #include <map>
@@ -67,7 +67,7 @@ extern "C" uint32_t aclrtlaunch_flash_attention_score_grad(uint32_t cores, aclrt
                 u, v);
 }
 
-extern "C" uint32_t aclrtlaunch_strided_copy(uint32_t cores, aclrtStream stream, void* to, void* from,
-                                             void* workspace, void* blob) {
+extern "C" uint32_t aclrtlaunch_strided_copy(uint32_t cores, aclrtStream stream, void* to, void* from, void* workspace,
+                                             void* blob) {
   return Launch(strided_copy, cores, stream, to, from, workspace, blob);
 }

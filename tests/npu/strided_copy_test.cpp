@@ -88,11 +88,11 @@ CopyShape RandomShape(std::mt19937& random) {
 int main() {
   std::mt19937 random(1);
   for (int i = 0; i < 150; ++i) Check(RandomShape(random));
-  Check({2, {200000}, {1}, {1}});                                    // a block of several boxes
-  Check({2, {3, 50000}, {60000, 1}, {50001, 1}});                    // the same, in rows
-  Check({2, {5000}, {1}, {3}});                                      // more blocks than one instruction moves
-  Check({1, {9000}, {2}, {1}, true});                                // zeros with holes
-  Check({4, {2, 3, 4, 5}, {60, 20, 5, 1}, {1, 2, 6, 24}});           // all axes turned round
+  Check({2, {200000}, {1}, {1}});                           // a block of several boxes
+  Check({2, {3, 50000}, {60000, 1}, {50001, 1}});           // the same, in rows
+  Check({2, {5000}, {1}, {3}});                             // more blocks than one instruction moves
+  Check({1, {9000}, {2}, {1}, true});                       // zeros with holes
+  Check({4, {2, 3, 4, 5}, {60, 20, 5, 1}, {1, 2, 6, 24}});  // all axes turned round
   try {
     std::vector<int64_t> strides, backwards;
     for (int i = 0; i < 9; ++i) backwards.push_back(int64_t{1} << i);

@@ -1,7 +1,6 @@
 // The twin of op_host/aclnn/toolkit.cpp on the simulator's ACL runtime.
-#include "toolkit.h"
-
 #include "acl/operator_layer.h"
+#include "toolkit.h"
 
 namespace npu_fa::aclnn::toolkit {
 

@@ -68,8 +68,8 @@ class GradientTile {
   bool Products(const LaneBlock& lanes, const Tile& tile) {
     const int64_t first = tile.begin - loaded_.begin, width = lanes.padded;
     PrefetchMask(call_, s_, lanes, tile);
-    Multiply(call_, {tile.count, width, qk_width_, qk_width_, width, width}, false, keys_ + first * qk_width_,
-             query_columns_, x_);
+    MultiplyScores(call_, {tile.count, width, qk_width_, qk_width_, width, width}, keys_ + first * qk_width_,
+                   query_columns_, x_);
     Multiply(call_, {tile.count, width, value_width_, value_width_, width, width}, false,
              values_ + first * value_width_, dy_columns_, dp_);
     if (p_.dropout.kind != DropoutKind::kNone) KeptBits(call_, s_, lanes, tile, modifiers_.kept);

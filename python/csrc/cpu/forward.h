@@ -142,8 +142,8 @@ class ForwardKernel {
     Block& block = blocks_[b - task_.block_begin];
     const int64_t width = lanes.padded, first = tile.begin - packed.begin;
     PrefetchMask(call_, s_, lanes, tile);
-    Multiply(call_, {tile.count, width, qk_width_, qk_width_, width, width}, false, keys_ + first * qk_width_, block.q,
-             scores_);
+    MultiplyScores(call_, {tile.count, width, qk_width_, qk_width_, width, width}, keys_ + first * qk_width_, block.q,
+                   scores_);
     const bool modified = ModifyScores(call_, s_, lanes, tile, modifiers_, scores_);
     const R scale = modified ? R{1} : static_cast<R>(p_.scale);
     const bool dropout = p_.dropout.kind != DropoutKind::kNone;

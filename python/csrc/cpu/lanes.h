@@ -195,24 +195,29 @@ FA_INLINE void Multiply(const CpuCall& call, const Shape& shape, bool add, const
                         float* c) {
   call.products->bfloat16(shape, add, &a->bits, &b->bits, c);
 }
-// Terms of a float32 sum that are added one after another; such runs are added in turn. In one long run each term
-// would be rounded to the precision of the whole.
-constexpr int64_t kSummedTerms = 16;
-
 FA_INLINE void Multiply(const CpuCall& call, const Shape& shape, bool add, const float* a, const float* b, float* c) {
+  if (call.products->float32)
+    call.products->float32(shape, add, a, b, c);
+  else
+    PlainProduct(shape, add, a, b, c);
+}
+FA_INLINE void Multiply(const CpuCall&, const Shape& shape, bool add, const double* a, const double* b, double* c) {
+  PlainProduct(shape, add, a, b, c);
+}
+
+// Terms of a float32 score that are added one after another; such runs are added in turn. In one long run each term
+// would be rounded to the precision of the whole, and the exponential makes a relative error of that.
+constexpr int64_t kSummedTerms = 32;
+
+template <class E>
+FA_INLINE void MultiplyScores(const CpuCall& call, const Shape& shape, const E* a, const E* b, Real<E>* c) {
   // 16-bit inputs bring larger errors with them.
   const int64_t terms = call.problem->dtype == DType::kFloat32 ? kSummedTerms : shape.k;
   Shape run = shape;
   for (int64_t k = 0; k < shape.k; k += terms) {
     run.k = Min(terms, shape.k - k);
-    if (call.products->float32)
-      call.products->float32(run, add || k > 0, a + k, b + k * shape.b_row, c);
-    else
-      PlainProduct(run, add || k > 0, a + k, b + k * shape.b_row, c);
+    Multiply(call, run, k > 0, a + k, b + k * shape.b_row, c);
   }
-}
-FA_INLINE void Multiply(const CpuCall&, const Shape& shape, bool add, const double* a, const double* b, double* c) {
-  PlainProduct(shape, add, a, b, c);
 }
 
 }  // namespace
