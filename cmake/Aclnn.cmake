@@ -14,6 +14,29 @@ target_link_libraries(npu_fa_aclnn PRIVATE npu_fa_launch npu_fa_kernels -Wl,--wh
 target_link_options(npu_fa_aclnn PRIVATE -Wl,--version-script=${aclnn_symbols})
 set_target_properties(npu_fa_aclnn PROPERTIES LINK_DEPENDS ${aclnn_symbols})
 
+# The headers of C++ programs: aclnnop/ for any runtime, simulator/ for the simulator's. Beside the library in the package,
+# where `npu-flash-attention flags` finds them; without Python, as CMake installs them.
+file(GLOB_RECURSE aclnnop_headers RELATIVE ${aclnn_folder} CONFIGURE_DEPENDS ${aclnn_folder}/aclnnop/*.h)
+set(simulator_include ${CMAKE_CURRENT_SOURCE_DIR}/simulator/include)
+file(GLOB_RECURSE runtime_headers RELATIVE ${simulator_include} CONFIGURE_DEPENDS ${simulator_include}/acl/*.h
+                                                                                  ${simulator_include}/aclnn/*.h)
+if(NPU_FA_BUILD_PYTHON AND CMAKE_LIBRARY_OUTPUT_DIRECTORY)
+  foreach(header ${aclnnop_headers})
+    configure_file(${aclnn_folder}/${header} ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/include/${header} COPYONLY)
+  endforeach()
+  foreach(header ${runtime_headers})
+    configure_file(${simulator_include}/${header} ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/include/simulator/${header} COPYONLY)
+  endforeach()
+endif()
+set(include_destination include/npu_flash_attention)
+if(NPU_FA_BUILD_PYTHON)
+  set(include_destination npu_flash_attention/include)
+else()
+  install(TARGETS npu_fa_aclnn DESTINATION lib)
+endif()
+install(DIRECTORY ${aclnn_folder}/aclnnop DESTINATION ${include_destination})
+install(DIRECTORY ${simulator_include}/acl ${simulator_include}/aclnn DESTINATION ${include_destination}/simulator)
+
 if(NPU_FA_BUILD_PYTHON)
   pybind11_add_module(_aclnn python/csrc/bind_aclnn.cpp)
   target_include_directories(_aclnn PRIVATE simulator)

@@ -1,4 +1,4 @@
-"""The command line: `npu-flash-attention sweep`, `explain` and `doctor`.
+"""The command line: `npu-flash-attention sweep`, `explain`, `doctor` and `flags`.
 
 Exit codes: 0 all is well, 1 something failed, 2 the command or the call was wrong, 130 interrupted.
 """
@@ -33,6 +33,12 @@ _EXPLAIN_EXAMPLES = """examples:
 _DOCTOR_EXAMPLES = """examples:
   npu-flash-attention doctor                 look, and say what to do
   npu-flash-attention doctor --json > doctor.json   to send along with a report
+"""
+_FLAGS_EXAMPLES = """examples:
+  c++ program.cpp $(npu-flash-attention flags) -o program            on the simulated chip
+  c++ -c part.cpp $(npu-flash-attention flags --compile)
+  c++ program.cpp $(npu-flash-attention flags --target npu) -I$ASCEND_HOME_PATH/include \\
+      -L$ASCEND_HOME_PATH/lib64 -lnnopbase -lascendcl -o program      on a card
 """
 
 # Flags that spell out a call: flag, field of a case, type, help.
@@ -110,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sweep(commands)
     _add_explain(commands)
     _add_doctor(commands)
+    _add_flags(commands)
     return parser
 
 
@@ -478,6 +485,32 @@ def _doctor(arguments: argparse.Namespace) -> int:
     else:
         print(doctor.as_text(findings))
     return OK if healthy else FAILED
+
+
+def _add_flags(commands: Any) -> None:
+    parser = commands.add_parser(
+        "flags",
+        help="print what a C++ program that calls the aclnn functions is compiled and linked with",
+        description="Prints the options of compiler and linker for a C++ program that calls the aclnn functions: on "
+        "the simulated chip, whose ACL host runtime comes along, or on a card, where the other headers and libraries "
+        "are those of the toolkit.",
+        epilog=f"{_FLAGS_EXAMPLES}\n{_EPILOG}",
+        formatter_class=_HelpFormatter,
+    )
+    parser.set_defaults(command=_flags)
+    parser.add_argument("--target", choices=("simulator", "npu"), default="simulator", help="where the program runs")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--compile", action="store_true", help="only the compiler's")
+    only.add_argument("--link", action="store_true", help="only the linker's")
+
+
+def _flags(arguments: argparse.Namespace) -> int:
+    from . import cpp
+
+    flags = [] if arguments.link else cpp.compile_flags(arguments.target)
+    flags += [] if arguments.compile else cpp.link_flags(arguments.target)
+    print(shlex.join(flags))
+    return OK
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import npu_flash_attention
 import pytest
+from npu_flash_attention import cpp
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(npu_flash_attention.__path__[0])
@@ -32,10 +33,10 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
     def compiled(name: str, *sources: Path) -> Path:
         program = folder / name
-        flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]
-        includes = ["-I", ROOT / "op_host" / "aclnn", "-I", ROOT / "simulator" / "include"]
-        library = ["-L", PACKAGE, "-lnpu_fa_aclnn", f"-Wl,-rpath,{PACKAGE}"]
-        run(os.environ.get("CXX", "c++"), *flags, *includes, *sources, *library, "-o", program)
+        flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror"]
+        run(
+            os.environ.get("CXX", "c++"), *cpp.compile_flags(), *flags, *sources, *cpp.link_flags(), "-o", program
+        )  # fmt: skip
         return program
 
     return compiled
