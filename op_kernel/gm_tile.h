@@ -75,8 +75,9 @@ using Arguments = ArgumentsOf<Tiling>;
 template <typename T>
 FA_INLINE void LoadStrips(const LocalTensor<T>& l1, const GlobalTensor<T>& gm, int32_t rows, int32_t columns,
                           int64_t row_stride, int32_t l1_rows) {
-  constexpr int64_t kMaxRowStride = 65535;  // of the instruction
-  if (rows == 1 || row_stride <= kMaxRowStride) {
+  // What the instruction takes; rows that overlap or repeat come from expand() and as_strided().
+  constexpr int64_t kMaxRowStride = 65535;
+  if (rows == 1 || (row_stride >= columns && row_stride <= kMaxRowStride)) {
     const uint16_t stride = rows == 1 ? columns : row_stride;
     AscendC::DataCopy(l1, gm, AscendC::Nd2NzParams(1, rows, columns, 0, stride, l1_rows, 1, 0));
     return;

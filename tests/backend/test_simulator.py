@@ -129,6 +129,23 @@ def test_gradients_repeat_whatever_the_number_of_threads(call: str) -> None:
             assert torch.equal(got, expected)
 
 
+ROWS = {
+    "all the same": lambda heads: heads[:, :, :1].expand(1, 2, 40, 64),
+    "overlapping": lambda heads: heads.as_strided((1, 2, 40, 64), (0, 2560, 1, 1)),
+    "far apart": lambda heads: heads.repeat(1, 1, 1, 1100)[..., :64],
+}
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("place", range(3))
+def test_rows_at_any_stride(rows: str, place: int) -> None:
+    tensors = list(qkv(2, 40, 40, 64))
+    tensors[place] = ROWS[rows](tensors[place])
+    expected = gradients(*(tensor.contiguous() for tensor in tensors))
+    for got, reference in zip(gradients(*tensors), expected, strict=True):
+        assert torch.equal(got, reference)
+
+
 def test_only_what_is_asked_for_comes_back() -> None:
     query, key, value = qkv(2, 40, 50, 24)
     (dk,) = torch.autograd.grad(forward(query, key.requires_grad_(), value)[0].sum(), [key])
