@@ -87,13 +87,15 @@ NzLayout LayoutOf(const Instruction& frame, const AscendC::Nd2NzParams& params, 
           uint64_t{params.dstNzMatrixStride} * element_bytes};
 }
 
-void CopyFromGm(Instruction& frame, const Operand& dst, const Operand& src, const StridedCopy& copy) {
+void CopyFromGm(Instruction& frame, const Operand& dst, const Operand& src, const StridedCopy& copy,
+                uint32_t element_bytes) {
   RequireCopyMemory(frame, dst);
   frame.BoundsRead(src, End(copy, copy.source_pitch));
   frame.BoundsWrite(dst, End(copy, copy.target_pitch));
   if (copy.count == 0 || copy.bytes == 0) return;
   if (frame.checking()) {
     frame.AlignWrite(dst, kBlock);
+    RequireGmAlignment(frame, src, element_bytes, false);
     frame.ReadRows(src, 0, copy.bytes, copy.count, copy.source_pitch);
     frame.WriteRows(dst, 0, copy.bytes, copy.count, copy.target_pitch);
   }

@@ -36,7 +36,8 @@ struct NzLayout {
   uint64_t target_column, target_row, target_matrix;  // bytes
 };
 
-void CopyFromGm(Instruction& frame, const Operand& dst, const Operand& src, const StridedCopy& copy);
+void CopyFromGm(Instruction& frame, const Operand& dst, const Operand& src, const StridedCopy& copy,
+                uint32_t element_bytes);
 void CopyToGm(Instruction& frame, const Operand& dst, const Operand& src, const StridedCopy& copy,
               uint32_t element_bytes);
 void CopyLocal(Instruction& frame, const Operand& dst, const Operand& src, const StridedCopy& copy);
@@ -66,7 +67,7 @@ template <typename T>
 inline void DataCopy(const LocalTensor<T>& dst, const GlobalTensor<T>& src, const uint32_t count, ASCEND_SIM_CALLER) {
   ascend_sim::Instruction frame("DataCopy", PIPE_MTE2, where);
   ascend_sim::CopyFromGm(frame, frame.Local("dst", dst), frame.Global("src", src),
-                         ascend_sim::CopyOf(frame, count, sizeof(T)));
+                         ascend_sim::CopyOf(frame, count, sizeof(T)), sizeof(T));
 }
 
 template <typename T>
@@ -74,7 +75,7 @@ inline void DataCopy(const LocalTensor<T>& dst, const GlobalTensor<T>& src, cons
                      ASCEND_SIM_CALLER) {
   ascend_sim::Instruction frame("DataCopy", PIPE_MTE2, where);
   ascend_sim::CopyFromGm(frame, frame.Local("dst", dst), frame.Global("src", src),
-                         ascend_sim::CopyOf(frame, repeatParams));
+                         ascend_sim::CopyOf(frame, repeatParams), sizeof(T));
 }
 
 template <typename T>
@@ -83,7 +84,7 @@ inline void DataCopy(const LocalTensor<T>& dst, const GlobalTensor<T>& src, cons
   ascend_sim::Instruction frame("DataCopy", PIPE_MTE2, where);
   ascend_sim::RequireNormal(frame, enhancedParams);
   ascend_sim::CopyFromGm(frame, frame.Local("dst", dst), frame.Global("src", src),
-                         ascend_sim::CopyOf(frame, intriParams));
+                         ascend_sim::CopyOf(frame, intriParams), sizeof(T));
 }
 
 template <typename T>

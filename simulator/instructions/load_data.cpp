@@ -284,6 +284,15 @@ void RunLoad3d(Instruction& frame, const Operand& dst, const Operand& src, uint3
       static_cast<int>(call.k_start) + k_columns <= static_cast<int>(CeilDiv(matrix.columns(), kSide) * kSide),
       FaultKind::kArgument, "kExtension", "%u + %d is beyond the matrix's %d columns", call.k_start, k_columns,
       matrix.columns());
+  // Part of a fractal is loaded only where the matrix ends.
+  const auto require_whole = [&](const char* parameter, int begin, int extension, int size, int fractal) {
+    const bool at_end = begin + extension > (static_cast<int>(CeilDiv(size, fractal)) - 1) * fractal;
+    frame.Require(at_end || extension % fractal == 0, FaultKind::kArgument, parameter,
+                  "%d is no multiple of %d, and %d do not reach the last fractal of %d", extension, fractal,
+                  begin + extension, size);
+  };
+  require_whole("kExtension", static_cast<int>(call.k_start), k_columns, matrix.columns(), static_cast<int>(block));
+  if (element_bytes < 4) require_whole("mExtension", static_cast<int>(call.m_start), m_rows, matrix.rows(), kSide);
   const int valid_columns = std::min(k_columns, matrix.columns() - static_cast<int>(call.k_start));
   const uint32_t row_blocks = CeilDiv(m_rows, kSide);
   const uint32_t column_blocks = CeilDiv(k_columns, transpose && element_bytes == 4 ? kSide : block);

@@ -1,5 +1,6 @@
 #include "instructions/vector_reduce.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -129,6 +130,27 @@ void CheckDestination(Instruction& frame, const Operand& dst, const Destination&
   for (const auto& [offset, bytes] : spans) DeclareRows(frame, dst, true, offset, bytes, rows, pitch);
 }
 
+// In place is fine as long as no repeat reads what an earlier one wrote.
+void CheckOrder(const Instruction& frame, const Operand& dst, const Destination& to, const VectorOperand& src,
+                const LaneSet& set) {
+  if (!frame.checking() || dst.memory != src.memory.memory) return;
+  const uint64_t pitch = static_cast<uint64_t>(to.stride) * to.unit;
+  const uint64_t end = dst.address + (set.repeats() - 1) * pitch + to.bytes;
+  for (int repeat = 1; repeat < set.repeats(); ++repeat) {
+    for (int lane = 0; lane < set.lanes; ++lane) {
+      if (!set.Active(repeat, lane)) continue;
+      const uint64_t block = (src.memory.address + src.Offset(repeat, lane)) / kBlockBytes * kBlockBytes;
+      if (block >= end || block + kBlockBytes <= dst.address) continue;
+      // The first repeat whose results end beyond the start of the block.
+      const uint64_t into = block - std::min(block, dst.address);
+      const uint64_t writer = into < to.bytes || pitch == 0 ? 0 : (into - to.bytes) / pitch + 1;
+      if (writer >= static_cast<uint64_t>(repeat) || dst.address + writer * pitch >= block + kBlockBytes) continue;
+      frame.Fail(FaultKind::kOverlap, src.memory, "repeat %d reads what repeat %llu wrote", repeat,
+                 static_cast<unsigned long long>(writer));
+    }
+  }
+}
+
 int LanesPerRepeat(const VectorOperand& src) { return static_cast<int>(kRepeatBytes / src.element_bytes); }
 
 double WholeCycles(const LaneSet& set) { return set.repeats() * cost::kWholeReduceRepeat; }
@@ -146,6 +168,7 @@ void RunWholeReduce(Instruction& frame, ReduceType type, ElementType element, co
   const uint32_t unit = pair ? 2 * size : order == ReduceOrder::ORDER_ONLY_INDEX ? 4 : size;
   CheckRead(frame, src, set);
   CheckDestination(frame, dst, {unit, unit, dst_stride}, set.repeats(), unit, {{0, unit}});
+  CheckOrder(frame, dst, {unit, unit, dst_stride}, src, set);
 
   VectorRegisters& registers = RegistersOf(frame);
   Extreme overall;
@@ -205,6 +228,7 @@ void RunBlockReduce(Instruction& frame, ReduceType type, ElementType element, co
     if (any) AppendSpan(&spans, block * size, size);
   }
   const Destination to{kBlocks * size, spans.empty() ? 0 : spans.back().first + size, dst_stride};
+  CheckOrder(frame, dst, to, src, set);
   if (set.tail == 0 || set.full_repeats == 0) {
     CheckDestination(frame, dst, to, set.repeats(), kBlocks * size, spans);
   } else {
@@ -247,6 +271,7 @@ void RunPairReduce(Instruction& frame, ElementType element, const Operand& dst, 
     return spans;
   };
   constexpr uint64_t kUnit = kRepeatBytes / 2;
+  CheckOrder(frame, dst, {kUnit, kUnit, dst_stride}, src, set);
   if (set.full_repeats > 0) {
     const auto spans = pair_spans(0);
     CheckDestination(frame, dst, {kUnit, spans.back().first + spans.back().second, dst_stride}, set.full_repeats,

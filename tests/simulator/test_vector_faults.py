@@ -75,6 +75,14 @@ CASES = {
     "block results not at their eight": (
         "vector_reduce_half", Call(op=5, form=MASK_COUNT, mask=(128, 0), dst=8, src0=AREA, extra={17: 1}),
         "ErrorWrite4", "dst", Call(op=5, form=MASK_COUNT, mask=(128, 0), dst=16, src0=AREA, extra={17: 1})),
+    "a reduction reads what an earlier repeat wrote": (
+        "vector_reduce_float",
+        Call(op=5, form=MASK_COUNT, mask=(64, 0), repeat=2, dst=AREA + 256, src0=AREA, extra={17: 1}),
+        "ErrorOverlap", "src", Call(op=5, form=MASK_COUNT, mask=(64, 0), repeat=2, dst=AREA, src0=AREA, extra={17: 1})),
+    "a sum of pairs reads what an earlier repeat wrote": (
+        "vector_reduce_float",
+        Call(op=6, form=MASK_COUNT, mask=(64, 0), repeat=3, dst=AREA + 384, src0=AREA, extra={17: 1}),
+        "ErrorOverlap", "src", Call(op=6, form=MASK_COUNT, mask=(64, 0), repeat=3, dst=AREA, src0=AREA, extra={17: 1})),
     "Brcb onto its source": (
         "vector_data_float", Call(op=2, repeat=1, dst=AREA, src0=AREA), "ErrorOverlap", "src",
         Call(op=2, repeat=1, dst=0, src0=AREA)),

@@ -117,6 +117,15 @@ KERNEL(read_misaligned) {
   Adds(to, from[c.broken ? 4 : 8], 1.0f, kCount);
 }
 
+KERNEL(gm_read_misaligned) {
+  TBuf<TPosition::VECCALC> buffer;
+  LocalTensor<float> t = c.Buffer(buffer, kCount);
+  GlobalTensor<float> at;
+  at.SetGlobalBuffer((__gm__ float*)((__gm__ uint8_t*)c.x.GetPhyAddr(0) + (c.broken ? 2 : 4)), kCount);
+  DataCopy(t, at, kCount);
+  All();
+}
+
 KERNEL(write_misaligned) {
   TBuf<TPosition::VECCALC> buffer;
   LocalTensor<float> t = c.Buffer(buffer, 2 * kCount);
@@ -403,6 +412,23 @@ CUBE_KERNEL(wide_rows) {  // the pitch of an Nd2Nz copy has 16 bits: N * D may n
   c.pipe.InitBuffer(buffer, 1024);
   const uint32_t pitch = c.broken ? 65536 + 16 : 16;
   DataCopy(buffer.Get<float>(), c.x, Nd2NzParams(1, 2, 16, 0, pitch, 2, 1, 0));
+  All();
+}
+
+CUBE_KERNEL(part_of_a_fractal) {  // a 3D load takes part of a fractal only where the matrix ends
+  TBuf<TPosition::A1> l1;
+  TBuf<TPosition::A2> l0;
+  c.pipe.InitBuffer(l1, 32 * 16 * sizeof(float));
+  c.pipe.InitBuffer(l0, 32 * 16 * sizeof(float));
+  DataCopy(l1.Get<float>(), c.x, 32 * 16);
+  All();
+  LoadData3DParamsV2<float> load;
+  load.l1H = 1;
+  load.l1W = 32;
+  load.channelSize = 16;
+  load.kExtension = c.broken ? 4 : 8;
+  load.mExtension = 32;
+  LoadData(l0.Get<float>(), l1.Get<float>(), load);
   All();
 }
 
