@@ -151,7 +151,7 @@ class OnlineSoftmax {
   FA_INLINE void Statistics(const LocalTensor<float>& max_columns, const LocalTensor<float>& sum_columns,
                             int64_t stage) {
     const int32_t slot = stage % kRingSlots;
-    AscendC::CompareScalar(nonempty_, negative_max_[slot], kEmptyRowSum, AscendC::CMPMODE::LT, rows_);
+    AscendC::CompareScalar(nonempty_, negative_max_[slot], kEmptyRowSum, AscendC::CMPMODE::NE, rows_);  // NaN too
     AscendC::Muls(start_max_, negative_max_[slot], -1.0f, rows_);
     VectorBarrier();
     SelectOr(start_sum_, sum_[slot], kEmptyRowSum);

@@ -213,6 +213,14 @@ def test_rows_that_see_nothing_follow_the_rule() -> None:
     assert out[:, :, 100:].any()
 
 
+def test_a_nan_makes_nan_of_its_row_and_of_no_other() -> None:
+    q, k, v = qkv(1, 40, 70, 16)
+    q[0, 0, 3, 5] = torch.nan
+    for result in forward(q, k, v):
+        assert result[0, 0, 3].isnan().all()
+        assert result.isnan().sum() == result.size(-1)
+
+
 def test_causal_skips_the_upper_triangle() -> None:
     simulator.OPTIONS.cores, simulator.OPTIONS.timeline = 1, True
     forward(*qkv(1, 2048, 2048, 128))
