@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -152,3 +153,69 @@ def test_cmake_builds_the_kernels_for_each_chip(tmp_path: Path) -> None:
     for soc in ("ascend910b2", "ascend910_9391"):
         functions = symbols(package / f"libnpu_fa_kernels_{soc}.so", "T", "-D")
         assert functions >= {"npu_fa_flash_attention_score", "npu_fa_flash_attention_score_grad"}
+
+
+def configured_for_a_card(tmp_path: Path, nnopbase: bytes, *options: str) -> dict[str, str]:
+    """The commands that compile libnpu_fa_aclnn_npu, by source, with a toolkit whose library has these bytes."""
+    toolkit = tmp_path / "toolkit"
+    for name in ("compiler/tikcpp/ascendc_kernel_cmake/ascendc.cmake", "include/aclnn/opdev/common_types.h"):
+        (toolkit / name).parent.mkdir(parents=True)
+        (toolkit / name).touch()
+    (toolkit / "lib64").mkdir()
+    (toolkit / "lib64" / "libascendcl.so").touch()
+    (toolkit / "lib64" / "libnnopbase.so").write_bytes(nnopbase)
+    target = ("-DNPU_FA_SOC=Ascend910B2", f"-DASCEND_HOME_PATH={toolkit}", "-DNPU_FA_BUILD_PYTHON=OFF")
+    run("cmake", "-S", ROOT, "-B", tmp_path / "b", *target, "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", *options)
+    commands = json.loads((tmp_path / "b" / "compile_commands.json").read_text(encoding="utf-8"))
+    return {Path(c["file"]).name: c["command"] for c in commands if "npu_fa_aclnn_npu.dir" in c["command"]}
+
+
+@pytest.mark.parametrize(
+    ("symbol", "abi"),
+    [(b"_Z23ReportErrorMessageInnerRKSsPKcz", 0), (b"_Z23ReportErrorMessageInnerRKNSt7__cxx1112basic_stringIcE", 1)],
+)
+def test_only_the_toolkits_strings_are_the_toolkits(symbol: bytes, abi: int, tmp_path: Path) -> None:
+    commands = configured_for_a_card(tmp_path, b"\x7fELF" + b"\0" * 64 + symbol + b"\0")
+    assert {"runtime_npu.cpp", "toolkit.cpp", "launch_npu.cpp", "phases.cpp"} <= set(commands)
+    assert "runtime_simulator.cpp" not in commands
+    assert f"-D_GLIBCXX_USE_CXX11_ABI={abi}" in commands["toolkit.cpp"]
+    assert not any("_GLIBCXX_USE_CXX11_ABI" in c for name, c in commands.items() if name != "toolkit.cpp")
+
+
+@pytest.mark.parametrize("errors", [False, True])
+def test_warnings_are_errors_where_asked_for(errors: bool, tmp_path: Path) -> None:
+    commands = configured_for_a_card(tmp_path, b"", f"-DNPU_FA_WERROR={'ON' if errors else 'OFF'}")
+    assert all("-Wextra" in c and ("-Werror" in c) == errors for c in commands.values())
+
+
+@pytest.mark.skipif(not os.environ.get("ASCEND_HOME_PATH"), reason="needs a toolkit's headers in ASCEND_HOME_PATH")
+def test_the_aclnn_library_of_a_card_asks_the_toolkit_only_for_what_it_declares(tmp_path: Path) -> None:
+    real, toolkit = Path(os.environ["ASCEND_HOME_PATH"]), tmp_path / "toolkit"
+    (toolkit / "lib64").mkdir(parents=True)
+    for folder in real.iterdir():
+        if folder.name.endswith("-linux") or folder.name == "include":
+            (toolkit / folder.name).symlink_to(folder)
+    script = toolkit / "compiler" / "tikcpp" / "ascendc_kernel_cmake" / "ascendc.cmake"
+    script.parent.mkdir(parents=True)
+    script.touch()
+    (tmp_path / "nothing.cpp").touch()
+    for name in ("ascendcl", "nnopbase"):
+        library = toolkit / "lib64" / f"lib{name}.so"
+        run(os.environ.get("CXX", "c++"), "-shared", "-fPIC", tmp_path / "nothing.cpp", "-o", library)
+    options = ("-DNPU_FA_SOC=Ascend910B2", f"-DASCEND_HOME_PATH={toolkit}", "-DNPU_FA_BUILD_PYTHON=OFF")
+    run("cmake", "-S", ROOT, "-B", tmp_path / "b", "-DNPU_FA_WERROR=ON", *options)
+    run("cmake", "--build", tmp_path / "b", "--parallel", "2", "--target", "npu_fa_aclnn_npu")
+    library = tmp_path / "b" / "libnpu_fa_aclnn_npu.so"
+    functions = {name for name in symbols(library, "T", "-D") if name.startswith("aclnn")}
+    assert len(functions) == 32 and functions == symbols(library, "TWDBRV", "-D")
+    headers = "".join(
+        header.read_text(encoding="utf-8", errors="replace")
+        for folder in real.glob("**/include")
+        for part in ("acl", "aclnn")
+        for header in (folder / part).rglob("*.h")
+    )
+    needed = {name for name in symbols(library, "U", "-D") if "acl" in name or "Report" in name}
+    assert {"_ZNK8aclArrayIlE7GetDataEv", "_ZNK8aclArrayIlE4SizeEv"} <= needed
+    for name in needed:
+        plain = re.fullmatch(r"_Z(?:NK8aclArrayIlE)?\d+(\w+?)(?:Ev|RKSsPKcz)", name)
+        assert re.search(rf"\b{plain[1] if plain else name}\(", headers), name
