@@ -44,7 +44,7 @@ class BackwardVector {
     handoff_.Init(*tiling_, gm.workspace, core);
     bias_gradient_.Init(problem_, tiling_, gm.dbias);
 
-    outputs_.ClearSums(boxes_, arguments.sequences, number, numbers);
+    outputs_.ClearSums(boxes_, arguments.sequences, {number, numbers});
     AscendC::SyncAll();
     BlockWalker<GmSequences> walker;
     walker.Init(problem_, tiling_, arguments.sequences, core);
@@ -72,7 +72,7 @@ class BackwardVector {
     if (unfinished) FinishQueries(plans[current ^ 1]);
     AscendC::CrossCoreWaitFlag(kSumsReady);
     AscendC::SyncAll();
-    outputs_.WriteKeys(boxes_, arguments.sequences, number, numbers);
+    outputs_.WriteKeys(boxes_, arguments.sequences, {number, numbers});
     if (problem_->has_sink) outputs_.WriteSinks(boxes_, arguments.sequences, number, numbers);
     bias_gradient_.Finish(boxes_, number, numbers);
     modifiers_.Finish();
@@ -160,6 +160,7 @@ class BackwardVector {
   FA_INLINE void FinishQueries(const BlockPlan& plan) {
     AscendC::CrossCoreWaitFlag(kQueryGradientsReady);
     outputs_.WriteQueries(boxes_, plan, handoff_.QueryGradients(plan.order), half_);
+    outputs_.WriteKeys(boxes_, plan, half_);
   }
 
   const AttentionProblem* problem_ = nullptr;

@@ -7,6 +7,13 @@
 
 namespace npu_fa {
 
+// Deals pieces of work to vector cores in turn.
+struct Dealer {
+  int64_t core, cores, dealt = 0;
+  FA_FUNCTION Dealer(int64_t core_in, int64_t cores_in) : core(core_in), cores(cores_in) {}
+  FA_FUNCTION bool Mine() { return dealt++ % cores == core; }
+};
+
 template <typename T>
 class GradientOutputs {
  public:
@@ -24,11 +31,11 @@ class GradientOutputs {
   }
 
   // Zeros in the sums of dK and dV that need them, shared between all vector cores.
-  FA_INLINE void ClearSums(VectorBoxes<T>& boxes, const GmSequences& sequences, int64_t core, int64_t cores) {
+  FA_INLINE void ClearSums(VectorBoxes<T>& boxes, const GmSequences& sequences, Dealer dealer) {
     const LocalTensor<float> zeros = boxes.BeginStore().template ReinterpretCast<float>();
     AscendC::Duplicate(zeros, 0.0f, kBackwardTile);
     boxes.EndResult();
-    int64_t first_block = 0, turn = core;
+    int64_t first_block = 0;
     for (int32_t index = 0; index < problem_->num_sequences; ++index) {
       const Sequence s = sequences.At(index);
       for (int64_t head = 0; head < problem_->kv_heads; ++head) {
@@ -39,8 +46,8 @@ class GradientOutputs {
           const int64_t row = SumRow(*problem_, *tiling_, s, head, share, owner);
           if (!HasBlocks(*tiling_, owner, share) || row == cleared) continue;
           cleared = row;
-          turn = Clear(zeros, dk_sum_[row * tiling_->query_depth], s.kv_len * tiling_->query_depth, turn, cores);
-          turn = Clear(zeros, dv_sum_[row * tiling_->value_width], s.kv_len * tiling_->value_width, turn, cores);
+          Clear(zeros, dk_sum_[row * tiling_->query_depth], s.kv_len * tiling_->query_depth, dealer);
+          Clear(zeros, dv_sum_[row * tiling_->value_width], s.kv_len * tiling_->value_width, dealer);
         }
       }
       first_block += BlocksPerHead(*tiling_, s) * problem_->q_heads;
@@ -70,21 +77,32 @@ class GradientOutputs {
     }
   }
 
-  // dK and dV of all keys, shared between all vector cores.
-  FA_INLINE void WriteKeys(VectorBoxes<T>& boxes, const GmSequences& sequences, int64_t core, int64_t cores) {
-    int64_t first_block = 0, turn = 0;
+  // dK and dV of the keys that a finished block is the last to see, where no other core adds to them.
+  FA_INLINE void WriteKeys(VectorBoxes<T>& boxes, const BlockPlan& plan, int32_t half) {
+    const Block& block = plan.block;
+    const Sequence& s = block.sequence;
+    const int64_t head = KvHead(*problem_, block.head);
+    const KvHeadShare share = ShareOfKvHead(*problem_, *tiling_, s, block.first_in_sequence, head);
+    if (!share.Alone(s) || KvHead(*problem_, block.head + 1) == head) return;
+    Dealer dealer(half, 2);
+    for (int64_t tile = plan.columns.begin; tile < plan.columns.end; tile += kKeyTile) {
+      const Range queries = SeenBy(s, tile);
+      if (queries.begin >= queries.end || queries.begin < block.rows.begin || queries.begin >= block.rows.end) continue;
+      WriteKeyTile(boxes, s, head, share, tile, true, dealer);
+    }
+  }
+
+  // dK and dV of all other keys, shared between all vector cores.
+  FA_INLINE void WriteKeys(VectorBoxes<T>& boxes, const GmSequences& sequences, Dealer dealer) {
+    int64_t first_block = 0;
     for (int32_t index = 0; index < problem_->num_sequences; ++index) {
       const Sequence s = sequences.At(index);
       for (int64_t head = 0; head < problem_->kv_heads; ++head) {
         const KvHeadShare share = ShareOfKvHead(*problem_, *tiling_, s, first_block, head);
-        for (int32_t tensor = 0; tensor < 2; ++tensor) {
-          const bool value = tensor == 1;
-          const int32_t width = value ? tiling_->value_width : tiling_->query_depth;
-          const int32_t at_once = RowsAtOnce(width);
-          for (int64_t key = 0; key < s.kv_len; key += at_once, ++turn) {
-            if (turn % cores != core) continue;
-            WriteKeys(boxes, s, head, share, value, key, static_cast<int32_t>(Min(at_once, s.kv_len - key)));
-          }
+        for (int64_t tile = 0; tile < s.kv_len; tile += kKeyTile) {
+          const Range queries = SeenBy(s, tile);
+          if (share.Alone(s) && queries.begin < queries.end) continue;
+          WriteKeyTile(boxes, s, head, share, tile, !share.Alone(s), dealer);
         }
       }
       first_block += BlocksPerHead(*tiling_, s) * problem_->q_heads;
@@ -136,41 +154,54 @@ class GradientOutputs {
     return rows;
   }
 
-  // Stores zeros in turn with the other vector cores; returns the turns until it is this one's again.
-  FA_INLINE static int64_t Clear(const LocalTensor<float>& zeros, const GlobalTensor<float>& gm, int64_t elements,
-                                 int64_t turn, int64_t cores) {
-    int64_t at = turn * kBackwardTile;
-    for (; at < elements; at += cores * kBackwardTile) {
-      AscendC::DataCopy(gm[at], zeros, static_cast<uint32_t>(Min(kBackwardTile, elements - at)));
+  FA_INLINE static void Clear(const LocalTensor<float>& zeros, const GlobalTensor<float>& gm, int64_t elements,
+                              Dealer& dealer) {
+    for (int64_t at = 0; at < elements; at += kBackwardTile) {
+      if (dealer.Mine()) AscendC::DataCopy(gm[at], zeros, static_cast<uint32_t>(Min(kBackwardTile, elements - at)));
     }
-    return (at - CeilDiv64(elements, kBackwardTile) * kBackwardTile) / kBackwardTile;
   }
 
-  FA_INLINE void WriteKeys(VectorBoxes<T>& boxes, const Sequence& s, int64_t head, const KvHeadShare& share, bool value,
-                           int64_t key, int32_t rows) {
-    const int32_t width = value ? tiling_->value_width : tiling_->query_depth;
-    const GlobalTensor<float>& sums = value ? dv_sum_ : dk_sum_;
-    const LocalTensor<float> total = boxes.BeginLoad(), part = total[kBackwardTile];
+  // The rows that see some of a tile of keys.
+  FA_INLINE static Range SeenBy(const Sequence& s, int64_t tile) {
+    return VisibleQ(s, tile, Min(tile + kKeyTile, s.kv_len));
+  }
+
+  // dK and dV of a tile of keys: sums, or zeros where there are none.
+  FA_INLINE void WriteKeyTile(VectorBoxes<T>& boxes, const Sequence& s, int64_t head, const KvHeadShare& share,
+                              int64_t tile, bool sums, Dealer& dealer) {
+    const int64_t end = Min(tile + kKeyTile, s.kv_len);
+    for (int32_t tensor = 0; tensor < 2; ++tensor) {
+      const bool value = tensor == 1;
+      const int32_t width = value ? tiling_->value_width : tiling_->query_depth, at_once = RowsAtOnce(width);
+      for (int64_t key = tile; key < end; key += at_once) {
+        if (!dealer.Mine()) continue;
+        const int32_t rows = static_cast<int32_t>(Min(at_once, end - key));
+        const LocalTensor<float> total = boxes.BeginLoad();
+        if (sums) {
+          LoadSums(boxes, total, s, head, share, value ? dv_sum_ : dk_sum_, key, rows, width);
+        } else {
+          AscendC::Duplicate(total, 0.0f, rows * width);
+        }
+        VectorBarrier();
+        Finish(boxes, total, rows, width, value ? tiling_->inverse_keep : tiling_->scale, value ? dv_ : dk_, s, head,
+               key);
+      }
+    }
+  }
+  // What the cores that have blocks of a head summed, in their order.
+  FA_INLINE void LoadSums(VectorBoxes<T>& boxes, const LocalTensor<float>& total, const Sequence& s, int64_t head,
+                          const KvHeadShare& share, const GlobalTensor<float>& sums, int64_t key, int32_t rows,
+                          int32_t width) {
+    const LocalTensor<float> part = total[kBackwardTile];
     int64_t loaded = -1;
-    // The first block that sees a tile of keys writes all of it.
-    const int64_t tile = key / kKeyTile * kKeyTile;
-    const Range queries = VisibleQ(s, tile, Min(tile + kKeyTile, s.kv_len));
-    const bool seen = !share.Alone(s) || queries.begin < queries.end;
-    for (int32_t owner = share.first_core; seen && owner < share.end_core; ++owner) {
-      const int64_t row = SumRow(*problem_, *tiling_, s, head, share, owner);
-      if (!HasBlocks(*tiling_, owner, share) || row == loaded) continue;
+    for (int32_t core = share.first_core; core < share.end_core; ++core) {
+      const int64_t row = SumRow(*problem_, *tiling_, s, head, share, core);
+      if (!HasBlocks(*tiling_, core, share) || row == loaded) continue;
       if (loaded >= 0) boxes.LoadAgain();
       AscendC::DataCopy(loaded >= 0 ? part : total, sums[(row + key) * width], rows * width);
       boxes.EndLoad();
       if (loaded >= 0) AscendC::Add(total, total, part, rows * width);
       loaded = row;
-    }
-    if (loaded < 0) AscendC::Duplicate(total, 0.0f, rows * width);
-    VectorBarrier();
-    if (value) {
-      Finish(boxes, total, rows, width, tiling_->inverse_keep, dv_, s, head, key);
-    } else {
-      Finish(boxes, total, rows, width, tiling_->scale, dk_, s, head, key);
     }
   }
 

@@ -215,8 +215,8 @@ BACKWARD = (
         "cores_not_awaited",
         "cores add to dK and dV before all have been cleared",
         "backward.h",
-        "outputs_.ClearSums(boxes_, arguments.sequences, number, numbers);\n    AscendC::SyncAll();",
-        "outputs_.ClearSums(boxes_, arguments.sequences, number, numbers);",
+        "outputs_.ClearSums(boxes_, arguments.sequences, {number, numbers});\n    AscendC::SyncAll();",
+        "outputs_.ClearSums(boxes_, arguments.sequences, {number, numbers});",
     ),
     Mutation(
         "gradient_barrier_missing",
