@@ -14,32 +14,34 @@ FA_INLINE void ClearL1(L1Arena& l1) {
   l1.Reset();
 }
 
-// L1 holds matrices as strips of 32 bytes. The left operand of a product: rows x depth elements from `depth_begin` on.
+// L1 holds matrices as strips of 32 bytes, `l1_rows` rows to a strip. rows x columns of one that is `width` wide, from
+// column `begin` on, into L0A or L0B; or turned over.
+template <typename T>
+FA_INLINE void LoadFractals(const LocalTensor<T>& l0, const LocalTensor<T>& l1, int32_t l1_rows, int32_t width,
+                            int32_t rows, int32_t begin, int32_t columns, bool turned) {
+  AscendC::LoadData3DParamsV2<T> params;
+  params.l1H = 1;
+  params.l1W = l1_rows;
+  params.channelSize = width;
+  params.kExtension = columns;
+  params.mExtension = rows;
+  params.kStartPt = begin;
+  params.enTranspose = turned;
+  AscendC::LoadData(l0, l1, params);
+}
+
+// The left operand of a product: rows x depth elements from `depth_begin` on.
 template <typename T>
 FA_INLINE void LoadLeft(const LocalTensor<T>& l0a, const LocalTensor<T>& l1, int32_t l1_rows, int32_t strips_depth,
                         int32_t rows, int32_t depth_begin, int32_t depth) {
-  AscendC::LoadData3DParamsV2<T> params;
-  params.l1H = 1;
-  params.l1W = l1_rows;
-  params.channelSize = strips_depth;
-  params.kExtension = depth;
-  params.mExtension = rows;
-  params.kStartPt = depth_begin;
-  AscendC::LoadData(l0a, l1, params);
+  LoadFractals(l0a, l1, l1_rows, strips_depth, rows, depth_begin, depth, false);
 }
 
-// The left operand when L1 holds it as depth x rows (P in P^T dY): turned over on the way.
+// The left operand when L1 holds it as depth x rows (P in P^T dY).
 template <typename T>
 FA_INLINE void LoadLeftByDepth(const LocalTensor<T>& l0a, const LocalTensor<T>& l1, int32_t l1_rows, int32_t rows,
                                int32_t depth) {
-  AscendC::LoadData3DParamsV2<T> params;
-  params.l1H = 1;
-  params.l1W = l1_rows;
-  params.channelSize = rows;
-  params.kExtension = rows;
-  params.mExtension = depth;
-  params.enTranspose = true;
-  AscendC::LoadData(l0a, l1, params);
+  LoadFractals(l0a, l1, l1_rows, rows, depth, 0, rows, true);
 }
 
 // The right operand when L1 holds it as columns x depth (K in Q K^T): strips are just what L0B wants. All `columns`
@@ -52,17 +54,11 @@ FA_INLINE void LoadRightByColumns(const LocalTensor<T>& l0b, const LocalTensor<T
   AscendC::LoadData(l0b, l1[strip], AscendC::LoadData2DParams(0, fractals, 1, 0, 0, false, 0));
 }
 
-// The right operand when L1 holds it as depth x columns (V in P V): turned over on the way.
+// The right operand when L1 holds it as depth x columns (V in P V): L0B wants it turned over, as this load leaves it.
 template <typename T>
 FA_INLINE void LoadRightByDepth(const LocalTensor<T>& l0b, const LocalTensor<T>& l1, int32_t l1_rows, int32_t columns,
                                 int32_t depth) {
-  AscendC::LoadData3DParamsV2<T> params;
-  params.l1H = 1;
-  params.l1W = l1_rows;
-  params.channelSize = columns;
-  params.kExtension = columns;
-  params.mExtension = depth;
-  AscendC::LoadData(l0b, l1, params);
+  LoadFractals(l0b, l1, l1_rows, columns, depth, 0, columns, false);
 }
 
 template <typename T>

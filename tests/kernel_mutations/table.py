@@ -176,7 +176,7 @@ FORWARD = (
         "depth_piece_repeated",
         "a head that takes two products multiplies its first half twice",
         "cube.h",
-        "params.kStartPt = depth_begin;",
+        "params.kStartPt = begin;",
         "params.kStartPt = 0;",
     ),
     Mutation(
