@@ -37,14 +37,25 @@ endforeach()
 
 # One project for each chip: the toolkit's CMake functions serve one chip a project.
 include(ExternalProject)
+# They are looked for beside the library that launches them.
+set(kernels_output ${CMAKE_CURRENT_BINARY_DIR})
+if(CMAKE_LIBRARY_OUTPUT_DIRECTORY)
+  set(kernels_output ${CMAKE_LIBRARY_OUTPUT_DIRECTORY})
+endif()
+set(kernels_destination lib)
+if(NPU_FA_BUILD_PYTHON)
+  set(kernels_destination npu_flash_attention)
+endif()
 foreach(soc ${NPU_FA_SOC})
   ExternalProject_Add(npu_fa_kernels_${soc}
     SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/cmake/npu_kernels
     BINARY_DIR ${CMAKE_CURRENT_BINARY_DIR}/npu_kernels_${soc}
     CMAKE_ARGS -DSOC_VERSION=${soc} -DASCENDC_CMAKE=${ASCENDC_CMAKE} -DASCEND_CANN_PACKAGE_PATH=${ASCEND_HOME_PATH}
-               -DCMAKE_BUILD_TYPE=${CMAKE_BUILD_TYPE} -DOUTPUT=${CMAKE_LIBRARY_OUTPUT_DIRECTORY}
+               -DCMAKE_BUILD_TYPE=${CMAKE_BUILD_TYPE} -DOUTPUT=${kernels_output}
     BUILD_ALWAYS TRUE
     INSTALL_COMMAND "")
+  string(TOLOWER ${soc} soc_name)
+  install(FILES ${kernels_output}/libnpu_fa_kernels_${soc_name}.so DESTINATION ${kernels_destination})
 endforeach()
 
 # npu_fa_op_package: the kernels as operators of a graph (docs/npu.md), out of the toolkit's project template.
