@@ -5,6 +5,7 @@
 #include "backward_schedule.h"
 #include "cube.h"
 #include "head_tensor.h"
+#include "kernel_arguments.h"
 #include "ring.h"
 
 namespace npu_fa {

@@ -1,7 +1,7 @@
 // One product on the cube: L1 -> L0A, L0B -> L0C -> GM, with two slots in L0A and L0B.
 #pragma once
 
-#include "ring.h"
+#include "arena.h"
 
 namespace npu_fa {
 

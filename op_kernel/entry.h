@@ -2,7 +2,7 @@
 // runs.
 #pragma once
 
-#include "gm_tile.h"
+#include "kernel_arguments.h"
 
 namespace npu_fa {
 

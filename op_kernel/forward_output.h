@@ -3,6 +3,7 @@
 #pragma once
 
 #include "head_tensor.h"
+#include "kernel_arguments.h"
 #include "partial_results.h"
 
 namespace npu_fa {

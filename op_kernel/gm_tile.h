@@ -1,8 +1,8 @@
 // Tiles in and out: strided rows in GM to and from L1 and UB.
 #pragma once
 
-#include "blob.h"
 #include "kernel_operator.h"
+#include "policy.h"
 
 namespace npu_fa {
 
@@ -27,48 +27,6 @@ FA_INLINE GlobalTensor<T> TakeGm(GM_ADDR& at, int64_t elements) {
   at += elements * static_cast<int64_t>(sizeof(T));
   return tensor;
 }
-
-// A plain struct out of GM, by the scalar unit.
-template <typename Struct>
-FA_INLINE void ReadStruct(Struct& target, GM_ADDR address) {
-  static_assert(sizeof(Struct) % sizeof(uint64_t) == 0, "read in words of eight bytes");
-  GlobalTensor<uint64_t> words = GmTensor<uint64_t>(address);
-  uint64_t* out = reinterpret_cast<uint64_t*>(&target);
-  for (uint32_t i = 0; i < sizeof(Struct) / sizeof(uint64_t); ++i) out[i] = words.GetValue(i);
-}
-
-// The sequences behind problem and tiling in the kernel's argument blob.
-struct GmSequences {
-  GM_ADDR address = nullptr;
-  FA_INLINE Sequence At(int64_t index) const {
-    Sequence sequence;
-    ReadStruct(sequence, address + index * static_cast<int64_t>(sizeof(Sequence)));
-    return sequence;
-  }
-};
-
-// A pointer into GM; GM_ADDR is a macro, which several names in one declaration cannot share.
-using GmAddress = GM_ADDR;
-
-// What both kernels read.
-struct InputTensors {
-  GmAddress query, key, value, query_rope, key_rope, bias, mask, drop_bits, sink;
-};
-
-// What the device receives, by the kind of tiling.
-template <class KernelTiling>
-struct ArgumentsOf {
-  AttentionProblem problem;
-  KernelTiling tiling;
-  GmSequences sequences;
-
-  FA_INLINE void Read(GM_ADDR blob) {
-    ReadStruct(problem, blob);
-    ReadStruct(tiling, blob + kBlobTiling);
-    sequences.address = blob + kBlobSequences<KernelTiling>;
-  }
-};
-using Arguments = ArgumentsOf<Tiling>;
 
 // rows x columns of a row-major matrix into L1 as strips of 32 bytes, `l1_rows` rows to a strip. The rest of the last
 // strip becomes zero.
@@ -137,23 +95,5 @@ FA_INLINE void StoreAligned(const GlobalTensor<T>& gm, const LocalTensor<T>& ub,
   constexpr int32_t kBlock = kBlockElements<T>;
   AscendC::DataCopy(gm, ub, AscendC::DataCopyParams(rows, columns / kBlock, 0, (gm_columns - columns) / kBlock));
 }
-
-// Hands out consecutive stretches of one local memory.
-template <AscendC::TPosition kPosition>
-class Arena {
- public:
-  FA_INLINE void Init(AscendC::TPipe* pipe, uint32_t bytes) { pipe->InitBuffer(buffer_, bytes); }
-  template <typename T>
-  FA_INLINE LocalTensor<T> Take(int32_t elements) {
-    LocalTensor<T> tensor = buffer_.template GetWithOffset<T>(elements, used_);
-    used_ += RoundUp(elements * static_cast<int32_t>(sizeof(T)), kBlockBytes);
-    return tensor;
-  }
-  FA_INLINE void Reset() { used_ = 0; }
-
- private:
-  AscendC::TBuf<kPosition> buffer_;
-  uint32_t used_ = 0;
-};
 
 }  // namespace npu_fa

@@ -1,7 +1,7 @@
 // Buffers on chip that one engine fills and another uses, in turn, each under one pair of events.
 #pragma once
 
-#include "gm_tile.h"
+#include "arena.h"
 
 namespace npu_fa {
 
@@ -45,11 +45,9 @@ class Ring {
   int32_t event_ = 0, count_ = 0, slot_ = 0;
 };
 
-using L1Arena = Arena<AscendC::TPosition::A1>;
 template <typename T, int32_t kMost>
 using L1Ring = Ring<T, kMost, HardEvent::MTE1_MTE2, HardEvent::MTE2_MTE1>;
 
-using UbArena = Arena<AscendC::TPosition::VECCALC>;
 template <typename T, int32_t kMost>
 using UbInRing = Ring<T, kMost, HardEvent::V_MTE2, HardEvent::MTE2_V>;
 template <typename T, int32_t kMost>

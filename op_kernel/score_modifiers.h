@@ -4,6 +4,7 @@
 // row, a dense mask's from its bytes; bits combine sixteen to a lane.
 #pragma once
 
+#include "kernel_arguments.h"
 #include "ring.h"
 #include "score_tile.h"
 

@@ -1,6 +1,7 @@
 // A tile of scores in UB, and where it lies in its sequence.
 #pragma once
 
+#include "schedule.h"
 #include "vector_math.h"
 
 namespace npu_fa {

@@ -1,7 +1,7 @@
 // A tensor copied into other strides, or filled with zeros: what the attention kernels cannot read or write in place
 // passes through it. Vector cores only; the data never leave the copy engines.
 #include "copy_task.h"
-#include "gm_tile.h"
+#include "kernel_arguments.h"
 
 namespace npu_fa {
 

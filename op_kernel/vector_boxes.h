@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ring.h"
+#include "schedule.h"
 
 namespace npu_fa {
 
