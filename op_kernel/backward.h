@@ -3,7 +3,7 @@
 //   cube     S = Q K^T, dP = dY V^T                       kScoresAhead stages early
 //   vector   P = exp(modified S - lse), dS = P * (dP - D)
 //   cube     dV += P^T dY, dK += dS^T Q, dQ += dS K       summed on chip, then in GM
-//   vector   dQ * scale of each block; at the end dK * scale and dV, of all keys
+//   vector   dQ * scale of each block, dK * scale and dV of the keys that it is the last to see
 //
 // The cube's part is backward_cube.h. Both kinds of core walk the same blocks and stages.
 #pragma once
@@ -50,7 +50,7 @@ class BackwardVector {
     walker.Init(problem_, tiling_, arguments.sequences, core);
     BlockPlan plans[2];
     int32_t current = 0;
-    bool unfinished = false;  // dQ of the block before
+    bool unfinished = false;  // the block before
     while (walker.Next(plans[current])) {
       const BlockPlan& plan = plans[current];
       terms_.Load(boxes_, plan, half_);
@@ -63,16 +63,16 @@ class BackwardVector {
         // The cube finishes it beside this one's first group, which needs all of that group's P and dS; later, there is
         // no waiting.
         if (unfinished && stage == Smaller(tiling_->group_stages + kScoresAhead, plan.stages) - 1) {
-          FinishQueries(plans[current ^ 1]);
+          FinishBlock(plans[current ^ 1]);
         }
       }
       unfinished = true;
       current ^= 1;
     }
-    if (unfinished) FinishQueries(plans[current ^ 1]);
+    if (unfinished) FinishBlock(plans[current ^ 1]);
     AscendC::CrossCoreWaitFlag(kSumsReady);
     AscendC::SyncAll();
-    outputs_.WriteKeys(boxes_, arguments.sequences, {number, numbers});
+    outputs_.WriteOtherKeys(boxes_, arguments.sequences, {number, numbers});
     if (problem_->has_sink) outputs_.WriteSinks(boxes_, arguments.sequences, number, numbers);
     bias_gradient_.Finish(boxes_, number, numbers);
     modifiers_.Finish();
@@ -157,10 +157,10 @@ class BackwardVector {
     }
   }
 
-  FA_INLINE void FinishQueries(const BlockPlan& plan) {
+  FA_INLINE void FinishBlock(const BlockPlan& plan) {
     AscendC::CrossCoreWaitFlag(kQueryGradientsReady);
     outputs_.WriteQueries(boxes_, plan, handoff_.QueryGradients(plan.order), half_);
-    outputs_.WriteKeys(boxes_, plan, half_);
+    outputs_.WriteFinishedKeys(boxes_, plan, half_);
   }
 
   const AttentionProblem* problem_ = nullptr;

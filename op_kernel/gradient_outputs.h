@@ -79,7 +79,7 @@ class GradientOutputs {
   }
 
   // dK and dV of the keys that a finished block is the last to see, where no other core adds to them.
-  FA_INLINE void WriteKeys(VectorBoxes<T>& boxes, const BlockPlan& plan, int32_t half) {
+  FA_INLINE void WriteFinishedKeys(VectorBoxes<T>& boxes, const BlockPlan& plan, int32_t half) {
     const Block& block = plan.block;
     const Sequence& s = block.sequence;
     const int64_t head = KvHead(*problem_, block.head);
@@ -94,7 +94,7 @@ class GradientOutputs {
   }
 
   // dK and dV of all other keys, shared between all vector cores.
-  FA_INLINE void WriteKeys(VectorBoxes<T>& boxes, const GmSequences& sequences, Dealer dealer) {
+  FA_INLINE void WriteOtherKeys(VectorBoxes<T>& boxes, const GmSequences& sequences, Dealer dealer) {
     int64_t first_block = 0;
     for (int32_t index = 0; index < problem_->num_sequences; ++index) {
       const Sequence s = sequences.At(index);
