@@ -90,7 +90,7 @@ int64_t BackwardL1Bytes(const BackwardTiling& t, DType dtype) {
 int64_t BackwardUbBytes(const BackwardTiling& t, DType dtype) {
   const int64_t bytes = ElementBytes(dtype), tile = int64_t{t.vector_rows} * t.stage_columns;
   const int64_t boxes = 2 * 2 * tile * (4 + bytes);
-  const int64_t terms = 2 * int64_t{CeilDiv(BlockRows(t), 2 * kFractalSide)} * kFractalSide * kBlockBytes +
+  const int64_t terms = 3 * int64_t{CeilDiv(BlockRows(t), 2 * kFractalSide)} * kFractalSide * kBlockBytes +
                         (kFractalSide * kBlockFloats + kFractalSide) * 4;
   int64_t modifiers = 3 * (tile / 8) + 4 * kSlabColumns;
   if (t.policy % 2 == 1) modifiers += tile * (4 + bytes + 1) + 2 * (tile / 8);

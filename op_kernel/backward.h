@@ -1,7 +1,7 @@
 // FlashAttention backward on one cube core and its two vector cores.
 //
 //   cube     S = Q K^T, dP = dY V^T                       kScoresAhead stages early
-//   vector   P = exp(modified S - lse), dS = P * (dP - D)
+//   vector   P = exp(modified S - max) / sum, dS = P * (dP - D)
 //   cube     dV += P^T dY, dK += dS^T Q, dQ += dS K       summed on chip, then in GM
 //   vector   dQ * scale of each block, dK * scale and dV of the keys that it is the last to see
 //
@@ -106,11 +106,12 @@ class BackwardVector {
       modifiers_.Apply(p, place);
       drop_.Begin(p, place);
       drop_.Apply(ds);
-      ScaleAndAdd(p, scales_, terms_.NegativeLse(group));
+      ScaleAndAdd(p, scales_, terms_.Exponent(group));
       ScaleAndAdd(ds, scales_[kBlockFloats], terms_.NegativeD(group));
       VectorBarrier();
       AscendC::Exp(p.x, p.x, kBackwardTile);
       VectorBarrier();
+      if constexpr (RowTerms<T>::kDivides) MultiplyRows(p, terms_.InverseSum(group));
       AscendC::Mul(ds.x, ds.x, p.x, kBackwardTile);
       VectorBarrier();
       drop_.Apply(p);
@@ -155,6 +156,16 @@ class BackwardVector {
       AscendC::FusedMulAdd(tile.x[at], scale, terms, kRepeatFloats, kRowGroup,
                            AscendC::BinaryRepeatParams(1, 0, 0, kPitch, 0, 1));
     }
+  }
+
+  // x = x * the term of its row.
+  FA_INLINE static void MultiplyRows(const ScoreTile& tile, const LocalTensor<float>& terms) {
+    constexpr uint8_t kPitch = kBackwardStage / kBlockFloats;
+    for (int32_t at = 0; at < kBackwardStage; at += kRepeatFloats) {
+      AscendC::Mul(tile.x[at], tile.x[at], terms, kRepeatFloats, kRowGroup,
+                   AscendC::BinaryRepeatParams(1, 1, 0, kPitch, kPitch, 1));
+    }
+    VectorBarrier();
   }
 
   FA_INLINE void FinishBlock(const BlockPlan& plan) {

@@ -1,5 +1,7 @@
-// What the backward needs of each query row, eight equal floats a row as the operator keeps its statistics:
-// -(log-sum-exp) = -(maximum + ln(sum)), and -D with D = sum of dY * Y. Also each block's part of dsink.
+// What the backward needs of each query row, eight equal floats a row as the operator keeps its statistics: for P =
+// exp(x - maximum) / sum, and -D with D = sum of dY * Y. Also each block's part of dsink.
+//
+// In 16 bits P is exp(x - (maximum + ln(sum))), an instruction less; in fp32 the rounding of that exponent would show.
 //
 // The rows of a block are dealt to the two vector cores in turn, a fractal (16 rows) at a time, so that whatever
 // stretch of rows sees a stage is shared evenly.
@@ -41,15 +43,19 @@ class RowTerms {
     sink_ = GmTensor<float>(sink);
     sink_parts_ = GmTensor<float>(sink_parts);
     floats_ = RowGroupsPerCore(*tiling) * kGroupFloats;
-    negative_lse_ = ub.Take<float>(floats_);
+    exponent_ = ub.Take<float>(floats_);
+    inverse_sum_ = ub.Take<float>(floats_);
     negative_d_ = ub.Take<float>(floats_);
     row_sums_ = ub.Take<float>(kGroupFloats + kRowGroup);
-    AscendC::Duplicate(negative_lse_, 0.0f, floats_);
+    AscendC::Duplicate(exponent_, 0.0f, floats_);
+    AscendC::Duplicate(inverse_sum_, 0.0f, floats_);
     AscendC::Duplicate(negative_d_, 0.0f, floats_);
     VectorBarrier();
   }
 
-  FA_INLINE LocalTensor<float> NegativeLse(int32_t group) const { return negative_lse_[group * kGroupFloats]; }
+  static constexpr bool kDivides = sizeof(T) == sizeof(float);  // by the sum, after the exponential
+  FA_INLINE LocalTensor<float> Exponent(int32_t group) const { return exponent_[group * kGroupFloats]; }
+  FA_INLINE LocalTensor<float> InverseSum(int32_t group) const { return inverse_sum_[group * kGroupFloats]; }
   FA_INLINE LocalTensor<float> NegativeD(int32_t group) const { return negative_d_[group * kGroupFloats]; }
 
   FA_INLINE void Load(VectorBoxes<T>& boxes, const BlockPlan& plan, int32_t half) {
@@ -79,13 +85,18 @@ class RowTerms {
       }
       boxes.EndLoad();
       const int32_t floats = ((count - 1) * kRowGroup + groups.Queries(first + count - 1)) * kBlockFloats;
-      const LocalTensor<float> lse = negative_lse_[first * kGroupFloats];
       if (floats > 0) {
-        AscendC::Ln(sum, sum, floats);
+        AscendC::Duplicate(InverseSum(first), 1.0f, floats);
         VectorBarrier();
-        AscendC::Add(lse, sum, max, floats);
-        VectorBarrier();
-        AscendC::Muls(lse, lse, -1.0f, floats);
+        if constexpr (kDivides) {
+          AscendC::Div(InverseSum(first), InverseSum(first), sum, floats);
+        } else {
+          AscendC::Ln(sum, sum, floats);
+          VectorBarrier();
+          AscendC::Add(max, max, sum, floats);
+          VectorBarrier();
+        }
+        AscendC::Muls(Exponent(first), max, -1.0f, floats);
       }
       boxes.Release();
       VectorBarrier();
@@ -135,8 +146,8 @@ class RowTerms {
     VectorBarrier();
   }
 
-  // The block's part of dsink: the sum over its rows of exp(sink - lse) * -D, in eight floats that each hold a part of
-  // eight times as much.
+  // The block's part of dsink: the sum over its rows of exp(sink - maximum) / sum * -D, in eight floats that each hold
+  // a part of eight times as much.
   FA_INLINE void SinkPart(VectorBoxes<T>& boxes, const BlockPlan& plan, const RowGroups& groups) {
     int32_t floats = 0;
     if (plan.block.sequence.kv_len > 0) {  // otherwise the statistics are zeros
@@ -147,9 +158,11 @@ class RowTerms {
     AscendC::Duplicate(x, 0.0f, kBackwardTile);
     VectorBarrier();
     if (floats > 0) {
-      AscendC::Adds(x, negative_lse_, sink_.GetValue(plan.block.head), floats);
+      AscendC::Adds(x, exponent_, sink_.GetValue(plan.block.head), floats);
       VectorBarrier();
       AscendC::Exp(x, x, floats);
+      VectorBarrier();
+      AscendC::Mul(x, x, inverse_sum_, floats);
       VectorBarrier();
       AscendC::Mul(x, x, negative_d_, floats);
       VectorBarrier();
@@ -165,7 +178,7 @@ class RowTerms {
   const AttentionProblem* problem_ = nullptr;
   GlobalTensor<T> dy_, out_;
   GlobalTensor<float> max_, sum_, sink_, sink_parts_;
-  LocalTensor<float> negative_lse_, negative_d_, row_sums_;
+  LocalTensor<float> exponent_, inverse_sum_, negative_d_, row_sums_;
   int32_t floats_ = 0;
 };
 
