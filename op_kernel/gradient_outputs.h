@@ -70,6 +70,7 @@ class GradientOutputs {
         AscendC::DataCopy(dq, sum[row * tiling_->query_depth], rows * tiling_->query_depth);
         boxes.EndLoad();
       } else {
+        boxes.EndLoad();
         AscendC::Duplicate(dq, 0.0f, rows * tiling_->query_depth);
         VectorBarrier();
       }
@@ -181,6 +182,7 @@ class GradientOutputs {
         if (sums) {
           LoadSums(boxes, total, s, head, share, value ? dv_sum_ : dk_sum_, key, rows, width);
         } else {
+          boxes.EndLoad();
           AscendC::Duplicate(total, 0.0f, rows * width);
         }
         VectorBarrier();

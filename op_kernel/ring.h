@@ -21,7 +21,8 @@ class Ring {
     for (int32_t i = 0; i < count_; ++i) AscendC::WaitFlag<kFree>(event_ + i);
   }
 
-  // Begin, the one engine fills the next buffer, End, the other uses it as Current, Release.
+  // Begin, the one engine fills the next buffer, End, the other uses it as Current, Release. None is left out: an event is
+  // one bit, lost if the other engine raises it again before the one has come to its wait.
   FA_INLINE const LocalTensor<T>& Begin() {
     slot_ = (slot_ + 1) % count_;
     AscendC::WaitFlag<kFree>(event_ + slot_);
@@ -34,13 +35,16 @@ class Ring {
   FA_INLINE const LocalTensor<T>& Current() const { return buffer_[slot_]; }
   FA_INLINE void Release() const { AscendC::SetFlag<kFree>(event_ + slot_); }
 
-  // Between Begin and End: more is filled in once the other engine has done its part.
+  // Between Begin and End: more is filled in once the other engine has done its part. The event of the buffer may still
+  // be raised then, so there is another one, good again after each End.
   FA_INLINE void Again() const {
-    AscendC::SetFlag<kFree>(event_ + slot_);
-    AscendC::WaitFlag<kFree>(event_ + slot_);
+    AscendC::SetFlag<kFree>(kAgainEvent);
+    AscendC::WaitFlag<kFree>(kAgainEvent);
   }
 
  private:
+  static constexpr int32_t kAgainEvent = 5;  // beside those of all rings between the same engines
+
   LocalTensor<T> buffer_[kMost];
   int32_t event_ = 0, count_ = 0, slot_ = 0;
 };

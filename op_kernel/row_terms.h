@@ -154,6 +154,7 @@ class RowTerms {
       for (int32_t group = 0; group < groups.Count(); ++group) floats += groups.Queries(group) * kBlockFloats;
     }
     const LocalTensor<float> x = boxes.BeginLoad();
+    boxes.EndLoad();
     const LocalTensor<float> part = boxes.BeginStore().template ReinterpretCast<float>();
     AscendC::Duplicate(x, 0.0f, kBackwardTile);
     VectorBarrier();

@@ -25,7 +25,8 @@ class VectorBoxes {
   // Rows of O that fit into a box.
   FA_INLINE int32_t Rows() const { return rows_; }
 
-  // In: BeginLoad, copies, EndLoad, vector work, Release. LoadAgain between two loads into a box whose first was used.
+  // In: BeginLoad, copies if any, EndLoad, vector work, Release. LoadAgain between two loads into a box whose first was
+  // used.
   FA_INLINE const LocalTensor<float>& BeginLoad() { return in_.Begin(); }
   FA_INLINE void EndLoad() const { in_.End(); }
   FA_INLINE void LoadAgain() const { in_.Again(); }
