@@ -21,8 +21,8 @@ class Ring {
     for (int32_t i = 0; i < count_; ++i) AscendC::WaitFlag<kFree>(event_ + i);
   }
 
-  // Begin, the one engine fills the next buffer, End, the other uses it as Current, Release. None is left out: an event is
-  // one bit, lost if the other engine raises it again before the one has come to its wait.
+  // Begin, the one engine fills the next buffer, End, the other uses it as Current, Release. None is left out: an event
+  // is one bit, lost if the other engine raises it again before the one has come to its wait.
   FA_INLINE const LocalTensor<T>& Begin() {
     slot_ = (slot_ + 1) % count_;
     AscendC::WaitFlag<kFree>(event_ + slot_);

@@ -87,7 +87,7 @@ void QueueBase::Free(int32_t handle, const Location& where) {
   if (back_ != HardEvent::MAX) {
     buffer.free_event = back_;
     buffer.free_id = pipe_->AllocEvent(back_, where);
-    core.SetEvent(back_, buffer.free_id, where);
+    core.SetEvent(back_, buffer.free_id, where, true);
   }
   buffer.state = TBufState::FREE;
   buffer.where = where;
@@ -115,7 +115,7 @@ void QueueBase::EnQue(int32_t handle, HardEvent event, const Location& where) {
     buffer.enque_id = 0;
   } else if (event != HardEvent::MAX) {
     buffer.enque_id = pipe_->AllocEvent(event, where);
-    CurrentCore().SetEvent(event, buffer.enque_id, where);
+    CurrentCore().SetEvent(event, buffer.enque_id, where, true);
   }
   buffer.state = TBufState::ENQUE;
   buffer.where = where;

@@ -19,12 +19,14 @@ namespace ascend_sim {
 using Tick = uint32_t;
 
 struct LocalClock {
-  std::array<Tick, 8> ticks{};  // by pipe index; the eighth is padding
+  std::array<Tick, 16> ticks{};  // instructions by pipe index, then WaitFlags that the pipe has come to
 
   Tick operator[](int pipe) const { return ticks[pipe]; }
   Tick& operator[](int pipe) { return ticks[pipe]; }
+  Tick waits(int pipe) const { return ticks[8 + pipe]; }
+  Tick& waits(int pipe) { return ticks[8 + pipe]; }
   void Join(const LocalClock& other) {
-    for (int i = 0; i < 8; ++i) ticks[i] = std::max(ticks[i], other.ticks[i]);
+    for (size_t i = 0; i < ticks.size(); ++i) ticks[i] = std::max(ticks[i], other.ticks[i]);
   }
 };
 

@@ -115,7 +115,10 @@ std::string Core::DescribePast(int pipe, Tick tick) const {
 
 LocalClock Core::ReleaseAll() const {
   LocalClock clock;
-  for (int pipe = 0; pipe < kPipes; ++pipe) clock[pipe] = ticks_[pipe];
+  for (int pipe = 0; pipe < kPipes; ++pipe) {
+    clock[pipe] = ticks_[pipe];
+    clock.waits(pipe) = waits_[pipe];
+  }
   return clock;
 }
 
@@ -168,7 +171,7 @@ void Core::CheckEvent(HardEvent event, int id, const char* name, const Location&
   }
 }
 
-void Core::SetEvent(HardEvent event, int id, const Location& where) {
+void Core::SetEvent(HardEvent event, int id, const Location& where, bool of_queue) {
   if (SkipsEvent(event) || Dropped(where)) return;
   last_location_ = where;
   CheckEvent(event, id, "SetFlag", where);
@@ -178,6 +181,13 @@ void Core::SetEvent(HardEvent event, int id, const Location& where) {
     Fail(FaultKind::kRepeatedFlag, "SetFlag", where,
          EventName(event) + " id " + std::to_string(id) + " was set at " + flag.where.file + ":" +
              std::to_string(flag.where.line) + " and not waited for");
+  }
+  // The flag is one bit: raised before the target pipe has come to its last wait, it is lost.
+  if ((modes_ & kChecks) && !of_queue && seen_[pipes.source].waits(pipes.target) < flag.waited) {
+    Fail(FaultKind::kRepeatedFlag, "SetFlag", where,
+         EventName(event) + " id " + std::to_string(id) + ": pipe " + PipeName(pipes.target) +
+             " may not have come to the WaitFlag at " + flag.waited_at.file + ":" +
+             std::to_string(flag.waited_at.line) + " yet: nothing orders it before this");
   }
   flag.set = true;
   flag.where = where;
@@ -205,6 +215,10 @@ void Core::WaitEvent(HardEvent event, int id, const Location& where) {
     JoinIssue(flag.clock);  // the scalar unit issues everything, so all pipes wait with it
   } else {
     Join(pipes.target, flag.clock);
+  }
+  if ((modes_ & kChecks) && pipes.target != kS) {
+    flag.waited = ++waits_[pipes.target];
+    flag.waited_at = where;
   }
   if (TraceRecord* record = Record(RecordKind::kWaitEvent, "WaitFlag", pipes.target, where)) {
     record->other_pipe = static_cast<uint8_t>(pipes.source);

@@ -41,6 +41,8 @@ enum class AtomicOp : uint8_t { kNone, kAdd, kMax, kMin };
 enum class AtomicType : uint8_t { kNone, kF32, kF16, kS16, kS32, kS8, kBf16 };
 
 struct EventFlag {
+  Tick waited = 0;  // the target pipe's count of waits at the last WaitFlag
+  Location waited_at;
   bool set = false;
   LocalClock clock;  // what the setting pipe had seen
   Location where;
@@ -78,7 +80,8 @@ class Core {
   AscendC::TPipe* tpipe = nullptr;  // the live TPipe of this core, for GetTPipePtr
 
   // Order inside the core.
-  void SetEvent(HardEvent event, int id, const Location& where);
+  // Queues take the lowest free id again at once, whatever the other pipe is about: `of_queue`.
+  void SetEvent(HardEvent event, int id, const Location& where, bool of_queue = false);
   void WaitEvent(HardEvent event, int id, const Location& where);
   void Barrier(pipe_t pipe, const Location& where);
   // The order FetchEventID + SetFlag + WaitFlag give, without an id.
@@ -88,6 +91,7 @@ class Core {
   LocalClock ReleaseClock(int pipe) const {
     LocalClock clock = seen_[pipe];
     clock[pipe] = ticks_[pipe];
+    clock.waits(pipe) = waits_[pipe];
     return clock;
   }
   LocalClock ReleaseAll() const;
@@ -158,6 +162,8 @@ class Core {
   std::array<Tick, 8> barrier_{};  // the part of a pipe's own past that a PipeBarrier or a wait has finished
   RemoteClock remote_;
   std::array<std::array<EventFlag, 8>, static_cast<int>(HardEvent::MAX)> events_;
+  // WaitFlags so far, by the pipe that waits.
+  std::array<Tick, 8> waits_{};
   std::array<std::vector<PastInstruction>, kPipes> past_;  // by tick, checks only
   std::map<std::pair<GmRegion*, uint64_t>, CachedLine> cached_lines_;
   std::vector<DirtyRange> dirty_;

@@ -42,6 +42,7 @@ CASES = {
     "reuse_is_uninitialised": ("ErrorRead2", "Adds", "src", 1),
     "event_id": ("ErrorArgument", "SetFlag", "", 1),
     "set_twice": ("ErrorSync4", "SetFlag", "", 1),
+    "set_before_wait": ("ErrorSync4", "SetFlag", "", 1),
     "wait_without_set": ("ErrorSync3", "WaitFlag", "", 1),
     "set_without_wait": ("ErrorSync3", "SetFlag", "", 1),
     "event_of_other_core": ("ErrorCore", "SetFlag", "", 1),

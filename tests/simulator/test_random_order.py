@@ -75,8 +75,13 @@ def random_program(rng: random.Random, length: int) -> list[Step]:
             if kind == "ErrorSync1":
                 program.append(Step((BARRIER, BARRIERS.index(pipe), 0, 0)))
             else:
-                event, index = EVENTS.index(f"{pipe}_{step.pipe}"), rng.randrange(8)
-                program += [Step((SET, event, index, 0)), Step((WAIT, event, index, 0))]
+                event = EVENTS.index(f"{pipe}_{step.pipe}")
+                flags = [Step((SET, event, index, 0)) for index in rng.sample(range(8), 8)]
+                flag = next((flag for flag in flags if not first_race([*program, flag])), None)
+                if flag is None:
+                    program.append(Step((BARRIER, BARRIERS.index("ALL"), 0, 0)))
+                else:
+                    program += [flag, Step((WAIT, *flag.code[1:]))]
         program.append(step)
     return program
 
@@ -91,11 +96,12 @@ def mutated(rng: random.Random, program: list[Step]) -> list[Step]:
 
 
 def first_race(program: list[Step]) -> tuple[int, set[tuple[str, str]]] | None:
-    """Index of the first instruction not ordered after conflicting ones; for each of those the fault and its pipe."""
+    """Index of the first instruction not ordered after what it has to be; for each of those the fault and its pipe."""
     after: dict[tuple, set[tuple]] = {}  # node -> nodes reachable in one step
     ends: dict[str, list[tuple]] = {pipe: [] for pipe in ("S", "V", "MTE2", "MTE3")}
     last: dict[str, set[tuple]] = {pipe: set() for pipe in ends}  # nodes the pipe's next instruction starts after
     sets: dict[tuple[int, int], tuple] = {}
+    waits: dict[tuple[int, int], tuple] = {}
 
     def edge(source: tuple, target: tuple) -> None:
         after.setdefault(source, set()).add(target)
@@ -141,11 +147,14 @@ def first_race(program: list[Step]) -> tuple[int, set[tuple[str, str]]] | None:
                 edge(end, node)
             for before in last[pipe]:
                 edge(before, node)  # but the pipe's next instruction does not wait for the flag to be set
+            if (a, b) in waits and not ordered(waits[a, b], node):
+                return number, {("ErrorSync4", EVENTS[a].split("_")[1])}  # the flag may still be raised
             sets[a, b] = node
         elif op == WAIT:
             pipe, node = EVENTS[a].split("_")[1], ("wait", number)
             edge(sets[a, b], node)
             follow(pipe, node)
+            waits[a, b] = node
             if pipe == "S":  # which issues the instructions of all pipes
                 for held in last.values():
                     held.add(node)

@@ -287,6 +287,17 @@ KERNEL(set_twice) {
   WaitFlag<HardEvent::V_MTE2>(1);
 }
 
+KERNEL(set_before_wait) {  // V runs ahead of MTE2: the flag is still raised when it is raised again
+  SetFlag<HardEvent::V_MTE2>(0);
+  WaitFlag<HardEvent::V_MTE2>(0);
+  if (!c.broken) {
+    SetFlag<HardEvent::MTE2_V>(0);
+    WaitFlag<HardEvent::MTE2_V>(0);
+  }
+  SetFlag<HardEvent::V_MTE2>(0);
+  WaitFlag<HardEvent::V_MTE2>(0);
+}
+
 KERNEL(wait_without_set) {
   if (!c.broken) SetFlag<HardEvent::V_MTE2>(0);
   WaitFlag<HardEvent::V_MTE2>(0);
