@@ -70,8 +70,8 @@ class GradientTile {
     PrefetchMask(call_, s_, lanes, tile);
     MultiplyScores(call_, {tile.count, width, qk_width_, qk_width_, width, width}, keys_ + first * qk_width_,
                    query_columns_, x_);
-    Multiply(call_, {tile.count, width, value_width_, value_width_, width, width}, false,
-             values_ + first * value_width_, dy_columns_, dp_);
+    MultiplyScores(call_, {tile.count, width, value_width_, value_width_, width, width}, values_ + first * value_width_,
+                   dy_columns_, dp_);
     if (p_.dropout.kind != DropoutKind::kNone) KeptBits(call_, s_, lanes, tile, modifiers_.kept);
     return ModifyScores(call_, s_, lanes, tile, modifiers_, x_);
   }

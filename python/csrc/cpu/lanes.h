@@ -205,9 +205,10 @@ FA_INLINE void Multiply(const CpuCall&, const Shape& shape, bool add, const doub
   PlainProduct(shape, add, a, b, c);
 }
 
-// Terms of a float32 score that are added one after another; such runs are added in turn. In one long run each term
-// would be rounded to the precision of the whole, and the exponential makes a relative error of that.
-constexpr int64_t kSummedTerms = 32;
+// Terms of a float32 score, or of its gradient dP, that are added one after another; such runs are added in turn. In
+// one long run each term would be rounded to the precision of the whole, and the softmax makes a relative error of
+// that.
+constexpr int64_t kSummedTerms = 16;
 
 template <class E>
 FA_INLINE void MultiplyScores(const CpuCall& call, const Shape& shape, const E* a, const E* b, Real<E>* c) {
