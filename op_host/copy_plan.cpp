@@ -1,3 +1,4 @@
+// A copy between strides, or a fill with zeros, as tasks of the kernel strided_copy: PlanCopy of launch.h.
 #include <algorithm>
 #include <cstring>
 

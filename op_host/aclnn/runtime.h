@@ -1,5 +1,5 @@
 // The aclnn layer's executors: all it asks of a runtime beside the public aclCreateTensor family and launch.h.
-// runtime_simulator.cpp implements it here.
+// runtime_simulator.cpp implements it on the simulator's runtime, runtime_npu.cpp on a card's.
 #pragma once
 
 #include "program.h"
